@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include "fd.h"
+#include "gmem.h"
+#include "server.h"
+
+struct loop *daemon_loop(void)
+{
+	sigset_t ends;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	fd_raise_limit();
+	if (gmem_catch_faults() < 0)
+		return NULL;
+	return loop_create();
+}
+
+static void on_signal(struct loop_source *source, uint32_t events)
+{
+	(void)events;
+	loop_quit(source->loop, EXIT_OK);
+}
+
+static int watch_signals(struct loop *loop, struct loop_source *source)
+{
+	sigset_t ends;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	source->ready = on_signal;
+	source->fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	return source->fd < 0 ? -errno : loop_add(loop, source, EPOLLIN);
+}
+
+static int explain(const struct options *o, int error)
+{
+	if (!o->socket_path)
+		return options_fail(o, EXIT_RUNTIME,
+			"--fd=%d: %s; it must be an open stream socket", o->fd, strerror(-error));
+	switch (error) {
+	case -EADDRINUSE:
+		return options_fail(o, EXIT_RUNTIME,
+			"%s: another process serves this socket; end it or choose another path",
+			o->socket_path);
+	case -EEXIST:
+		return options_fail(o, EXIT_RUNTIME,
+			"%s: a file that is no socket is there; remove it or choose another path",
+			o->socket_path);
+	case -EACCES:
+	case -EPERM:
+		return options_fail(o, EXIT_RUNTIME,
+			"%s: no permission to make a socket there; choose a folder of your own, "
+			"such as $XDG_RUNTIME_DIR",
+			o->socket_path);
+	case -ENOENT:
+		return options_fail(o, EXIT_RUNTIME, "%s: its folder does not exist; make it first",
+			o->socket_path);
+	default:
+		return options_fail(o, EXIT_RUNTIME, "%s: %s", o->socket_path, strerror(-error));
+	}
+}
+
+int daemon_serve(
+	struct loop *loop, const struct options *o, const struct vhu_device *device, void *dev)
+{
+	const struct server_config cfg = {o->socket_path, o->fd, o->one_off};
+	struct loop_source signals;
+	struct server *server;
+	int r = watch_signals(loop, &signals);
+
+	if (r < 0)
+		return options_fail(o, EXIT_RUNTIME, "no signalfd: %s", strerror(-r));
+	r = server_create(loop, &cfg, device, dev, &server);
+	if (r < 0) {
+		fd_close(&signals.fd);
+		return explain(o, r);
+	}
+	r = loop_run(loop);
+	server_destroy(server);
+	fd_close(&signals.fd);
+	return r < 0 ? options_fail(o, EXIT_RUNTIME, "the event loop ended: %s", strerror(-r)) : r;
+}

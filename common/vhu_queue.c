@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* The rings of a vhost-user device: when they run, and a turn of one. */
+#define LOG_TOPIC "vhu"
+#include <errno.h>
+#include <sys/epoll.h>
+#include <linux/virtio_ring.h>
+
+#include "bytes.h"
+#include "fd.h"
+#include "iov.h"
+#include "log.h"
+#include "vhu_internal.h"
+
+static struct vhu_queue *queue_of(struct vq_req *req)
+{
+	return CONTAINER_OF(req->vq, struct vhu_queue, vq);
+}
+
+static bool is_running(const struct vhu_queue *q)
+{
+	return q->started && q->enabled && !q->vq.broken;
+}
+
+static void queue_broken(struct vhu_queue *q)
+{
+	log_info("%s: ring %u stopped until the driver resets it", q->vhu->device->name, q->index);
+	if (q->err >= 0)
+		fd_signal(q->err);
+}
+
+/* One turn: at most as many requests as the ring has places, so that nothing else starves. */
+static void serve(struct vhu_queue *q)
+{
+	struct vhu *v = q->vhu;
+	unsigned budget = q->vq.cfg.size;
+	struct vq_req *req;
+	int r = 0;
+
+	vq_disable_kicks(&q->vq);
+	do {
+		while (budget && (r = vq_pop(&q->vq, &req)) == 1) {
+			budget--;
+			v->device->request(v->dev, q->index, req);
+		}
+		if (r == -EPROTO) {
+			queue_broken(q);
+			return;
+		}
+		if (r == -EAGAIN) {
+			q->starved = true; // goes on when a request returns
+			return;
+		}
+		if (!budget) {
+			loop_defer(v->loop, &q->turn);
+			return;
+		}
+	} while (!vq_enable_kicks(&q->vq));
+}
+
+static void on_turn(struct loop_job *job)
+{
+	struct vhu_queue *q = CONTAINER_OF(job, struct vhu_queue, turn);
+
+	if (is_running(q))
+		serve(q);
+}
+
+/* The eventfd is never read: it is edge-triggered, and every kick is an event of its own. */
+static void on_kick(struct loop_source *source, uint32_t events)
+{
+	struct vhu_queue *q = CONTAINER_OF(source, struct vhu_queue, kick_source);
+
+	(void)events;
+	if (is_running(q) && !q->turn.queued && !q->starved)
+		serve(q);
+}
+
+static void on_notify(struct loop_job *job)
+{
+	struct vhu_queue *q = CONTAINER_OF(job, struct vhu_queue, notify);
+
+	if (q->started && vq_notify(&q->vq) && q->call >= 0)
+		fd_signal(q->call);
+}
+
+void vhu_finish_written(struct vq_req *req, uint32_t written)
+{
+	struct vhu_queue *q = queue_of(req);
+
+	vq_push(req, written);
+	loop_defer(q->vhu->loop, &q->notify);
+	if (q->starved) {
+		q->starved = false;
+		loop_defer(q->vhu->loop, &q->turn);
+	}
+}
+
+void vhu_finish(struct vq_req *req, const void *reply, uint32_t len)
+{
+	uint32_t written = 0;
+
+	if (!req->vq->broken)
+		written = (uint32_t)iov_write(vq_req_in(req), req->n_in, 0, reply, len);
+	vhu_finish_written(req, written);
+}
+
+void vhu_queue_init(struct vhu_queue *q, struct vhu *v, unsigned index)
+{
+	*q = (struct vhu_queue){.vhu = v, .index = index, .kick = -1, .call = -1, .err = -1};
+	q->kick_source.ready = on_kick;
+	q->turn.run = on_turn;
+	q->notify.run = on_notify;
+}
+
+/*
+ * A front-end that can tell neither RESET_DEVICE nor SET_STATUS resets by stopping all rings and
+ * starting them from 0; one that pauses starts them where they stopped.
+ */
+static bool begins_anew(const struct vhu_queue *q)
+{
+	const struct vhu *v = q->vhu;
+
+	if (vhu_has_protocol(v, VHOST_USER_PROTOCOL_F_RESET_DEVICE)
+		|| vhu_has_protocol(v, VHOST_USER_PROTOCOL_F_STATUS))
+		return false;
+	for (unsigned i = 0; i < v->device->n_queues; i++)
+		if (v->queues[i].started)
+			return false;
+	return q->was_stopped && q->base != q->stopped_at;
+}
+
+static struct vq_config ring_config(const struct vhu_queue *q)
+{
+	const struct vhu_device *d = q->vhu->device;
+
+	return (struct vq_config){
+		.size = (uint16_t)q->num,
+		.iov_per_req = d->iov_per_req,
+		.req_size = d->req_size ? d->req_size : sizeof(struct vq_req),
+		.event_idx = vhu_has_feature(q->vhu, VIRTIO_RING_F_EVENT_IDX),
+		.avail_base = q->base,
+		.desc = q->addr.desc,
+		.avail = q->addr.avail,
+		.used = q->addr.used,
+		.by_gpa = vhu_has_protocol(q->vhu, VHOST_USER_PROTOCOL_F_GPA_ADDRESSES),
+	};
+}
+
+int vhu_queue_start(struct vhu_queue *q)
+{
+	struct vhu *v = q->vhu;
+	struct vq_config cfg = ring_config(q);
+	int r;
+
+	if (q->started || q->kick < 0 || !q->num || !q->has_addr)
+		return 0;
+	if (begins_anew(q))
+		v->device->reset(v->dev);
+	r = vq_start(&q->vq, &cfg, v->mem);
+	if (r < 0) {
+		log_info("%s: ring %u cannot start: its addresses are not in the guest's memory",
+			v->device->name, q->index);
+		if (q->err >= 0)
+			fd_signal(q->err);
+		return r;
+	}
+	q->started = true;
+	q->starved = false;
+	if (!(v->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES)))
+		q->enabled = true;
+	loop_defer(v->loop, &q->turn); // requests may have come before the first kick
+	return 0;
+}
+
+void vhu_queue_stop(struct vhu_queue *q, bool drain)
+{
+	struct vhu *v = q->vhu;
+	struct vq_req *req;
+
+	if (!q->started)
+		return;
+	loop_remove(&q->kick_source);
+	fd_close(&q->kick);
+	if (!drain)
+		q->vq.broken = true; // from here on nothing is written to the guest
+	if (v->device->queue_stop)
+		v->device->queue_stop(v->dev, q->index);
+	while ((req = vq_in_flight(&q->vq, 0)))
+		vhu_finish_written(req, 0);
+	on_notify(&q->notify);
+	loop_cancel(v->loop, &q->notify);
+	loop_cancel(v->loop, &q->turn);
+	q->base = q->stopped_at = q->vq.next_avail;
+	q->was_stopped = true;
+	vq_stop(&q->vq);
+	q->started = q->starved = false;
+}
+
+void vhu_queue_enable(struct vhu_queue *q, bool enable)
+{
+	q->enabled = enable;
+	if (enable && q->started)
+		loop_defer(q->vhu->loop, &q->turn);
+}
+
+int vhu_queue_set_kick(struct vhu_queue *q, int fd)
+{
+	int r;
+
+	loop_remove(&q->kick_source);
+	fd_close(&q->kick);
+	if (fd < 0)
+		return 0;
+	q->kick_source.fd = fd;
+	r = loop_add(q->vhu->loop, &q->kick_source, EPOLLIN | EPOLLET);
+	if (r < 0) {
+		fd_close(&fd);
+		return r;
+	}
+	q->kick = fd;
+	return vhu_queue_start(q);
+}
+
+void vhu_queue_reset(struct vhu_queue *q)
+{
+	vhu_queue_stop(q, false);
+	vhu_queue_set_kick(q, -1);
+	fd_close(&q->call);
+	fd_close(&q->err);
+	vhu_queue_init(q, q->vhu, q->index);
+}
