@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,7 +21,7 @@ struct gmem_mapping {
 
 /* What the fault handler may know: address ranges, published base last, withdrawn base first. */
 static struct {
-	_Atomic(uintptr_t) base;
+	uintptr_t base; // atomic
 	size_t len, page;
 } slots[GMEM_MAX_REGIONS * 2];
 
@@ -41,7 +40,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 	(void)context;
 	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
-		uintptr_t base = atomic_load(&slots[i].base);
+		uintptr_t base = __atomic_load_n(&slots[i].base, __ATOMIC_ACQUIRE);
 
 		if (!base || at - base >= slots[i].len)
 			continue;
@@ -89,11 +88,11 @@ static int check_desc(const struct gmem_desc *d, const struct stat *st)
 static int take_slot(struct gmem_mapping *m, size_t page)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
-		if (atomic_load(&slots[i].base))
+		if (slots[i].base)
 			continue;
 		slots[i].len = m->len;
 		slots[i].page = page;
-		atomic_store(&slots[i].base, (uintptr_t)m->base);
+		__atomic_store_n(&slots[i].base, (uintptr_t)m->base, __ATOMIC_RELEASE);
 		m->slot = i;
 		return 0;
 	}
@@ -102,7 +101,7 @@ static int take_slot(struct gmem_mapping *m, size_t page)
 
 static void unmap(struct gmem_mapping *m)
 {
-	atomic_store(&slots[m->slot].base, 0);
+	__atomic_store_n(&slots[m->slot].base, 0, __ATOMIC_RELEASE);
 	munmap(m->base, m->len);
 	free(m);
 }
