@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUTPUT_SIDE_MAX = 16384 };
+
+/* none, auto and qemu differ in what is promised only: QEMU's socket is used whenever it comes. */
+static int set_display(void *target, const char *value)
+{
+	struct gpu_options *g = target;
+
+	g->png_dir = NULL;
+	if (!strncmp(value, "png:", 4) && value[4]) {
+		g->png_dir = value + 4;
+		return 0;
+	}
+	return strcmp(value, "none") && strcmp(value, "auto") && strcmp(value, "qemu") ? -EINVAL
+										       : 0;
+}
+
+static int set_outputs(void *target, const char *value)
+{
+	struct gpu_config *c = &((struct gpu_options *)target)->device;
+	char *end;
+
+	for (c->n_outputs = 0;; value = end + 1) {
+		unsigned long w = strtoul(value, &end, 10), h = 0;
+
+		if (*end == 'x')
+			h = strtoul(end + 1, &end, 10);
+		if (!w || !h || w > OUTPUT_SIDE_MAX || h > OUTPUT_SIDE_MAX
+			|| c->n_outputs == VIRTIO_GPU_MAX_SCANOUTS || (*end && *end != ','))
+			return -EINVAL;
+		c->outputs[c->n_outputs++] = (struct gpu_output){(uint32_t)w, (uint32_t)h};
+		if (!*end)
+			return 0;
+	}
+}
+
+static int set_max_hostmem(void *target, const char *value)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long size = strtoull(value, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) || !size
+		|| size > UINT64_MAX >> shift)
+		return -EINVAL;
+	((struct gpu_options *)target)->device.max_hostmem = size << shift;
+	return 0;
+}
+
+static const struct option_entry entries[] = {
+	{"display", "auto|none|qemu|png:DIR",
+		"where frames go: to QEMU's window when QEMU asks\nfor them (auto, the default), "
+		"nowhere, or as PNGs to\na folder, besides QEMU's window if there is one",
+		set_display},
+	{"outputs", "WxH,...", "monitors, where the front-end brings none (1280x800)", set_outputs},
+	{"max-hostmem", "SIZE", "memory for the guest's pictures (512M)", set_max_hostmem},
+	{0},
+};
+
+static int check(void *target, const char *kind, const char *binary)
+{
+	(void)target;
+	if (strcmp(kind, "libvirt")) {
+		printf("# 2D works: it needs nothing of this host.\n"
+		       "# Lines for QEMU 10.0 or newer; its window shows the guest:\n"
+		       "%s --socket-path=/tmp/virga-gpu.sock &\n"
+		       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem \\\n"
+		       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
+		       "  -chardev socket,id=vgpu,path=/tmp/virga-gpu.sock \\\n"
+		       "  -vga none -device vhost-user-gpu-pci,chardev=vgpu\n",
+			binary);
+		printf("# Without a window, frames as files (QEMU 11.1 or newer):\n"
+		       "%s --socket-path=/tmp/virga-gpu.sock --display=png:/tmp/frames &\n"
+		       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display none \\\n"
+		       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
+		       "  -chardev socket,id=vgpu,path=/tmp/virga-gpu.sock -vga none \\\n"
+		       "  -device vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,"
+		       "config_size=20,chardev=vgpu\n",
+			binary);
+	}
+	if (strcmp(kind, "qemu"))
+		printf("<!-- For libvirt, in a domain's XML: -->\n"
+		       "<memoryBacking><source type='memfd'/><access "
+		       "mode='shared'/></memoryBacking>\n"
+		       "<video><driver name='vhostuser'/><model type='virtio' "
+		       "heads='1'/></video>\n");
+	return EXIT_OK;
+}
+
+struct options gpu_command_line(struct gpu_options *g)
+{
+	return (struct options){
+		.program = "virga-gpu",
+		.summary = "A virtio graphics card for virtual machines, over vhost-user.",
+		.capabilities = "{\n  \"type\": \"gpu\",\n  \"features\": []\n}",
+		.entries = entries,
+		.target = g,
+		.check = check,
+	};
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* The command line of virga-gpu. */
+#include "common/options.h"
+#include "device.h"
+
+struct gpu_options {
+	struct gpu_config device;
+	const char *png_dir; // NULL: no pictures
+};
+
+#define GPU_OPTIONS_DEFAULT                                                                        \
+	{                                                                                          \
+		.device = {.outputs = {{1280, 800}}, .n_outputs = 1, .max_hostmem = 512ull << 20 } \
+	}
+
+struct options gpu_command_line(struct gpu_options *g);

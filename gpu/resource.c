@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#define LOG_TOPIC "gpu"
+#include "resource.h"
+
+#include <drm_fourcc.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/iov.h"
+#include "common/log.h"
+
+enum { BYTES_A_PIXEL = 4, PIECES_A_REGION_BORDER = 16 };
+
+/* ---- formats: VIRTIO names bytes in memory order, DRM names bits of a little-endian word ---- */
+
+uint32_t gpu_format_fourcc(uint32_t format)
+{
+	switch (format) {
+	case VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM:
+		return DRM_FORMAT_ARGB8888;
+	case VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM:
+		return DRM_FORMAT_XRGB8888;
+	case VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM:
+		return DRM_FORMAT_BGRA8888;
+	case VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM:
+		return DRM_FORMAT_BGRX8888;
+	case VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM:
+		return DRM_FORMAT_ABGR8888;
+	case VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM:
+		return DRM_FORMAT_XBGR8888;
+	case VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM:
+		return DRM_FORMAT_RGBA8888;
+	case VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM:
+		return DRM_FORMAT_RGBX8888;
+	default:
+		return 0;
+	}
+}
+
+bool gpu_rect_within(const struct gpu_rect *r, uint32_t width, uint32_t height)
+{
+	return r->width && r->height && range_within(r->x, r->width, width)
+		&& range_within(r->y, r->height, height);
+}
+
+/* ---- the table ---- */
+
+void gpu_resources_init(struct gpu_resources *rs, uint64_t max_bytes, unsigned max)
+{
+	*rs = (struct gpu_resources){.max = max, .budget.max = max_bytes};
+}
+
+struct gpu_resource *gpu_resource_find(struct gpu_resources *rs, uint32_t id)
+{
+	struct gpu_resource *res;
+
+	LIST_FOREACH (res, &rs->buckets[id % GPU_RESOURCE_BUCKETS], link)
+		if (res->id == id)
+			return res;
+	return NULL;
+}
+
+uint32_t gpu_resource_create_2d(struct gpu_resources *rs, const struct gpu_request *r)
+{
+	uint32_t fourcc = gpu_format_fourcc(r->create_2d.format);
+	struct gpu_resource *res;
+	int err;
+
+	if (!r->resource_id || gpu_resource_find(rs, r->resource_id))
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!fourcc)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	if (rs->n == rs->max)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	res = calloc(1, sizeof(*res));
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	err = dbuf_create(&rs->budget, r->create_2d.width, r->create_2d.height, fourcc, &res->buf);
+	if (err < 0) {
+		free(res);
+		return err == -EINVAL ? VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER
+				      : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	res->id = r->resource_id;
+	LIST_INSERT_HEAD(&rs->buckets[res->id % GPU_RESOURCE_BUCKETS], res, link);
+	rs->n++;
+	return 0;
+}
+
+void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res)
+{
+	gpu_resource_detach(rs, res);
+	LIST_REMOVE(res, link);
+	rs->n--;
+	dbuf_unref(res->buf);
+	free(res);
+}
+
+void gpu_resource_destroy_all(struct gpu_resources *rs)
+{
+	for (unsigned i = 0; i < GPU_RESOURCE_BUCKETS; i++)
+		while (!LIST_EMPTY(&rs->buckets[i]))
+			gpu_resource_destroy(rs, LIST_FIRST(&rs->buckets[i]));
+}
+
+/* ---- backing ---- */
+
+/* Reads the entries and joins those that follow one another. */
+static void read_entries(struct gpu_backing *b, struct iov_cursor *from, unsigned count)
+{
+	struct virtio_gpu_mem_entry wire;
+	struct gpu_mem_entry *last = NULL;
+
+	for (; count && iov_cursor_read(from, &wire, sizeof(wire)) == sizeof(wire); count--) {
+		struct gpu_mem_entry e = gpu_wire_entry(&wire);
+
+		b->size += e.length;
+		if (last && last->addr + last->length == e.addr
+			&& (uint64_t)last->length + e.length <= UINT32_MAX) {
+			last->length += e.length;
+			continue;
+		}
+		last = &b->entries[b->n_entries++];
+		*last = e;
+	}
+}
+
+/* Finds the entries in mem. False, and no pieces, when some of them is not there. */
+static bool resolve(struct gpu_backing *b, struct gmem *mem)
+{
+	unsigned max = b->n_entries + PIECES_A_REGION_BORDER, hint = 0;
+	uint64_t at = 0;
+
+	gmem_unref(b->mem);
+	b->mem = gmem_ref(mem);
+	b->n_iov = 0;
+	for (unsigned i = 0; i < b->n_entries; i++) {
+		const struct gpu_mem_entry *e = &b->entries[i];
+		int n = gmem_iov(mem, &hint, e->addr, e->length, &b->iov[b->n_iov], max - b->n_iov);
+
+		if (n < 0) {
+			b->n_iov = 0;
+			return false;
+		}
+		for (; n; n--) {
+			b->at[b->n_iov] = at;
+			at += b->iov[b->n_iov++].iov_len;
+		}
+	}
+	return true;
+}
+
+static void free_backing(struct gpu_resources *rs, struct gpu_backing *b)
+{
+	dbuf_uncharge(&rs->budget, b->charged);
+	gmem_unref(b->mem);
+	free(b->entries);
+	free(b->iov);
+	free(b->at);
+	free(b);
+}
+
+static struct gpu_backing *alloc_backing(struct gpu_resources *rs, unsigned count)
+{
+	size_t pieces = (size_t)count + PIECES_A_REGION_BORDER;
+	uint64_t bytes = count * sizeof(struct gpu_mem_entry)
+		+ pieces * (sizeof(struct iovec) + sizeof(uint64_t));
+	struct gpu_backing *b;
+
+	if (dbuf_charge(&rs->budget, bytes) < 0)
+		return NULL;
+	b = calloc(1, sizeof(*b));
+	if (!b) {
+		dbuf_uncharge(&rs->budget, bytes);
+		return NULL;
+	}
+	b->charged = bytes;
+	b->entries = calloc(count ? count : 1, sizeof(*b->entries));
+	b->iov = calloc(pieces, sizeof(*b->iov));
+	b->at = calloc(pieces, sizeof(*b->at));
+	if (b->entries && b->iov && b->at)
+		return b;
+	free_backing(rs, b);
+	return NULL;
+}
+
+uint32_t gpu_resource_attach(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
+	const struct gpu_request *r, const struct iovec *iov, unsigned n)
+{
+	struct iov_cursor entries = iov_cursor_at(iov, n, GPU_WIRE_ENTRIES_AT);
+	unsigned count = r->attach_backing.n_entries;
+	struct gpu_backing *b;
+
+	if (res->backing)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (count > GPU_BACKING_ENTRIES_MAX
+		|| iov_size(iov, n) < GPU_WIRE_ENTRIES_AT + count * GPU_WIRE_ENTRY_SIZE)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	b = alloc_backing(rs, count);
+	if (!b)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	read_entries(b, &entries, count);
+	if (!resolve(b, mem)) {
+		log_peer("backing of resource %u is not all in guest memory", res->id);
+		free_backing(rs, b);
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	}
+	res->backing = b;
+	return 0;
+}
+
+void gpu_resource_detach(struct gpu_resources *rs, struct gpu_resource *res)
+{
+	if (res->backing)
+		free_backing(rs, res->backing);
+	res->backing = NULL;
+}
+
+void gpu_resources_move(struct gpu_resources *rs, struct gmem *mem)
+{
+	struct gpu_resource *res;
+
+	for (unsigned i = 0; i < GPU_RESOURCE_BUCKETS; i++)
+		LIST_FOREACH (res, &rs->buckets[i], link)
+			if (res->backing && !resolve(res->backing, mem))
+				log_peer("backing of resource %u left guest memory", res->id);
+}
+
+/* ---- TRANSFER_TO_HOST_2D ---- */
+
+/* The place `off` bytes into the backing; off lies within it. */
+static struct iov_cursor backing_at(const struct gpu_backing *b, uint64_t off)
+{
+	unsigned lo = 0, hi = b->n_iov - 1;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi + 1) / 2;
+
+		if (b->at[mid] <= off)
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	return (struct iov_cursor){b->iov + lo, b->n_iov - lo, off - b->at[lo]};
+}
+
+static void copy_rect(struct dbuf *buf, const struct gpu_rect *r, struct iov_cursor from)
+{
+	uint8_t *to = buf->map + (size_t)r->y * buf->stride + (size_t)r->x * BYTES_A_PIXEL;
+	size_t row = (size_t)r->width * BYTES_A_PIXEL;
+
+	if (row == buf->stride) {
+		iov_cursor_read(&from, to, row * r->height);
+		return;
+	}
+	for (uint32_t y = 0; y < r->height; y++, to += buf->stride) {
+		if (y)
+			iov_cursor_skip(&from, buf->stride - row);
+		iov_cursor_read(&from, to, row);
+	}
+}
+
+uint32_t gpu_resource_transfer(struct gpu_resource *res, const struct gpu_request *r)
+{
+	const struct gpu_rect *rect = &r->transfer_2d.rect;
+	const struct gpu_backing *b = res->backing;
+	unsigned faults = gmem_faults();
+	uint64_t len;
+
+	if (!gpu_rect_within(rect, res->buf->width, res->buf->height))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	if (!b || !b->n_iov)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	len = (uint64_t)(rect->height - 1) * res->buf->stride + rect->width * BYTES_A_PIXEL;
+	if (!range_within(r->transfer_2d.offset, len, b->size))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	copy_rect(res->buf, rect, backing_at(b, r->transfer_2d.offset));
+	return gmem_faults() == faults ? 0 : VIRTIO_GPU_RESP_ERR_UNSPEC;
+}

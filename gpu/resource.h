@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * 2D resources (VIRTIO 1.3, 5.7.6.8): pixels of the daemon's own in shared memory, and the guest's
+ * pages that TRANSFER_TO_HOST_2D copies them from. Functions answer with 0 or a
+ * VIRTIO_GPU_RESP_ERR_*.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "common/dbuf.h"
+#include "common/gmem.h"
+#include "wire.h"
+
+enum { GPU_RESOURCE_BUCKETS = 256, GPU_BACKING_ENTRIES_MAX = 1 << 18 };
+
+/* The guest's pages of a resource, adjacent ones joined. */
+struct gpu_backing {
+	struct gmem *mem;              // a reference: what iov points into stays
+	struct gpu_mem_entry *entries; // as the guest named them, n_entries; to resolve again
+	struct iovec *iov;             // n_iov pieces in our memory; none while it is not all there
+	uint64_t *at;                  // where in the backing each piece begins
+	unsigned n_entries, n_iov;
+	uint64_t size;    // bytes
+	uint64_t charged; // to the budget
+};
+
+struct gpu_resource {
+	LIST_ENTRY(gpu_resource) link; // gpu_resources.buckets
+	uint32_t id;
+	uint32_t scanouts; // a bit for each that shows it
+	struct dbuf *buf;
+	struct gpu_backing *backing; // NULL while none is attached
+	bool has_uuid;
+	uint8_t uuid[16];
+};
+
+struct gpu_resources {
+	LIST_HEAD(, gpu_resource) buckets[GPU_RESOURCE_BUCKETS];
+	unsigned n, max;
+	struct dbuf_budget budget;
+};
+
+/* max_bytes: of pixels and page lists together. max: of resources, each of which holds an fd. */
+void gpu_resources_init(struct gpu_resources *rs, uint64_t max_bytes, unsigned max);
+
+/* NULL when there is none of this id. */
+struct gpu_resource *gpu_resource_find(struct gpu_resources *rs, uint32_t id);
+
+uint32_t gpu_resource_create_2d(struct gpu_resources *rs, const struct gpu_request *r);
+void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res);
+void gpu_resource_destroy_all(struct gpu_resources *rs);
+
+/*
+ * Reads r's entries from behind the command, wherever they lie in iov, and resolves them in mem. A
+ * resource that has backing keeps it and the answer is ERR_UNSPEC.
+ */
+uint32_t gpu_resource_attach(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
+	const struct gpu_request *r, const struct iovec *iov, unsigned n);
+/* Fine when nothing is attached. */
+void gpu_resource_detach(struct gpu_resources *rs, struct gpu_resource *res);
+
+/* Copies a rectangle from the guest's pages. Pages taken away under us cost the request an error.
+ */
+uint32_t gpu_resource_transfer(struct gpu_resource *res, const struct gpu_request *r);
+
+/* Resolves all backing in a new memory map; what is not whole there fails its transfers. */
+void gpu_resources_move(struct gpu_resources *rs, struct gmem *mem);
+
+/* The DRM fourcc of a VIRTIO_GPU_FORMAT_*, 0 for what is none. */
+uint32_t gpu_format_fourcc(uint32_t format);
+
+/* True when the rectangle is not empty and lies within width x height. */
+bool gpu_rect_within(const struct gpu_rect *r, uint32_t width, uint32_t height);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/iov.h"
+
+/* Every command that we read, as it lies in guest memory. */
+union command {
+	struct virtio_gpu_ctrl_hdr hdr;
+	struct virtio_gpu_resource_unref unref; // also detach_backing, assign_uuid
+	struct virtio_gpu_resource_create_2d create_2d;
+	struct virtio_gpu_set_scanout set_scanout;
+	struct virtio_gpu_resource_flush flush;
+	struct virtio_gpu_transfer_to_host_2d transfer_2d;
+	struct virtio_gpu_resource_attach_backing attach_backing;
+	struct virtio_gpu_cmd_get_edid get_edid;
+	struct virtio_gpu_update_cursor cursor;
+};
+
+static_assert(offsetof(struct virtio_gpu_resource_detach_backing, resource_id)
+		== offsetof(struct virtio_gpu_resource_unref, resource_id),
+	"both name their resource at the same place");
+static_assert(offsetof(struct virtio_gpu_resource_assign_uuid, resource_id)
+		== offsetof(struct virtio_gpu_resource_unref, resource_id),
+	"both name their resource at the same place");
+
+static struct gpu_hdr read_hdr(const struct virtio_gpu_ctrl_hdr *h)
+{
+	return (struct gpu_hdr){
+		.type = le32(h->type),
+		.flags = le32(h->flags),
+		.fence_id = le64(h->fence_id),
+		.ctx_id = le32(h->ctx_id),
+		.ring_idx = h->ring_idx,
+	};
+}
+
+static struct gpu_rect read_rect(const struct virtio_gpu_rect *r)
+{
+	return (struct gpu_rect){le32(r->x), le32(r->y), le32(r->width), le32(r->height)};
+}
+
+static void read_nothing(const union command *c, struct gpu_request *r)
+{
+	(void)c;
+	(void)r;
+}
+
+static void read_resource(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->unref.resource_id);
+}
+
+static void read_create_2d(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->create_2d.resource_id);
+	r->create_2d.format = le32(c->create_2d.format);
+	r->create_2d.width = le32(c->create_2d.width);
+	r->create_2d.height = le32(c->create_2d.height);
+}
+
+static void read_set_scanout(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->set_scanout.resource_id);
+	r->set_scanout.rect = read_rect(&c->set_scanout.r);
+	r->set_scanout.scanout_id = le32(c->set_scanout.scanout_id);
+}
+
+static void read_flush(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->flush.resource_id);
+	r->flush.rect = read_rect(&c->flush.r);
+}
+
+static void read_transfer_2d(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->transfer_2d.resource_id);
+	r->transfer_2d.rect = read_rect(&c->transfer_2d.r);
+	r->transfer_2d.offset = le64(c->transfer_2d.offset);
+}
+
+static void read_attach_backing(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->attach_backing.resource_id);
+	r->attach_backing.n_entries = le32(c->attach_backing.nr_entries);
+}
+
+static void read_get_edid(const union command *c, struct gpu_request *r)
+{
+	r->get_edid.scanout_id = le32(c->get_edid.scanout);
+}
+
+static void read_cursor(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->cursor.resource_id);
+	r->cursor.scanout_id = le32(c->cursor.pos.scanout_id);
+	r->cursor.x = le32(c->cursor.pos.x);
+	r->cursor.y = le32(c->cursor.pos.y);
+	r->cursor.hot_x = le32(c->cursor.hot_x);
+	r->cursor.hot_y = le32(c->cursor.hot_y);
+}
+
+struct reader {
+	uint32_t type;
+	uint32_t size; // bytes that the command has at least
+	void (*read)(const union command *c, struct gpu_request *r);
+};
+
+#define COMMAND(name, member, reader)                                                              \
+	{                                                                                          \
+		VIRTIO_GPU_CMD_##name, sizeof(((union command *)0)->member), reader                \
+	}
+
+static const struct reader readers[] = {
+	COMMAND(GET_DISPLAY_INFO, hdr, read_nothing),
+	COMMAND(RESOURCE_CREATE_2D, create_2d, read_create_2d),
+	COMMAND(RESOURCE_UNREF, unref, read_resource),
+	COMMAND(SET_SCANOUT, set_scanout, read_set_scanout),
+	COMMAND(RESOURCE_FLUSH, flush, read_flush),
+	COMMAND(TRANSFER_TO_HOST_2D, transfer_2d, read_transfer_2d),
+	COMMAND(RESOURCE_ATTACH_BACKING, attach_backing, read_attach_backing),
+	COMMAND(RESOURCE_DETACH_BACKING, unref, read_resource),
+	COMMAND(GET_EDID, get_edid, read_get_edid),
+	COMMAND(RESOURCE_ASSIGN_UUID, unref, read_resource),
+	COMMAND(UPDATE_CURSOR, cursor, read_cursor),
+	COMMAND(MOVE_CURSOR, cursor, read_cursor),
+};
+
+uint32_t gpu_wire_decode(const struct iovec *iov, unsigned n, struct gpu_request *r)
+{
+	union command c = {0};
+	size_t len = iov_read(iov, n, 0, &c, sizeof(c));
+
+	*r = (struct gpu_request){.hdr = read_hdr(&c.hdr)};
+	if (len < sizeof(c.hdr))
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	for (unsigned i = 0; i < ARRAY_SIZE(readers); i++) {
+		if (readers[i].type != r->hdr.type)
+			continue;
+		if (len < readers[i].size)
+			return VIRTIO_GPU_RESP_ERR_UNSPEC;
+		readers[i].read(&c, r);
+		return 0;
+	}
+	return VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+struct gpu_mem_entry gpu_wire_entry(const struct virtio_gpu_mem_entry *wire)
+{
+	return (struct gpu_mem_entry){le64(wire->addr), le32(wire->length)};
+}
+
+struct virtio_gpu_ctrl_hdr gpu_wire_response(const struct gpu_hdr *request, uint32_t type)
+{
+	struct virtio_gpu_ctrl_hdr h = {.type = to_le32(type)};
+
+	if (request->flags & VIRTIO_GPU_FLAG_FENCE) {
+		h.flags = to_le32(
+			request->flags & (VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX));
+		h.fence_id = to_le64(request->fence_id);
+		h.ctx_id = to_le32(request->ctx_id);
+		h.ring_idx = request->ring_idx;
+	}
+	return h;
+}
+
+struct virtio_gpu_rect gpu_wire_rect(const struct gpu_rect *r)
+{
+	return (struct virtio_gpu_rect){
+		to_le32(r->x), to_le32(r->y), to_le32(r->width), to_le32(r->height)};
+}
