@@ -3,6 +3,7 @@
 #define LOG_TOPIC "vhu"
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <linux/virtio_ring.h>
 
 #include "bytes.h"
@@ -10,6 +11,20 @@
 #include "iov.h"
 #include "log.h"
 #include "vhu_internal.h"
+
+enum {
+	BATCH = 4,           // requests published at once: the driver works on them while we go on
+	BUSY_REQUESTS = 4,   // in one turn: the driver keeps several under way
+	PATIENCE_NS = 20000, // that a turn waits for such a driver
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 
 static struct vhu_queue *queue_of(struct vq_req *req)
 {
@@ -28,33 +43,76 @@ static void queue_broken(struct vhu_queue *q)
 		fd_signal(q->err);
 }
 
+/* Publishes what was finished, with one store, and tells the driver if it wants to know. */
+static void publish(struct vhu_queue *q)
+{
+	if (vq_notify(&q->vq) && q->call >= 0)
+		fd_signal(q->call);
+}
+
+static void on_notify(struct loop_job *job)
+{
+	struct vhu_queue *q = CONTAINER_OF(job, struct vhu_queue, notify);
+
+	if (q->started)
+		publish(q);
+}
+
+/*
+ * A driver that keeps several requests under way is about to send more: to wait for it here, for
+ * some microseconds in all of a turn, is far cheaper than to sleep and be woken.
+ */
+static bool wait_for_more(struct vhu_queue *q, unsigned served, int64_t *patience_ns)
+{
+	int64_t begin, left = *patience_ns;
+
+	if (vq_has_more(&q->vq))
+		return true;
+	if (served < BUSY_REQUESTS || left <= 0)
+		return false;
+	begin = now_ns();
+	while (left > 0 && !vq_has_more(&q->vq))
+		left = *patience_ns - (now_ns() - begin);
+	*patience_ns = left;
+	return left > 0;
+}
+
 /* One turn: at most as many requests as the ring has places, so that nothing else starves. */
-static void serve(struct vhu_queue *q)
+static int serve_turn(struct vhu_queue *q)
 {
 	struct vhu *v = q->vhu;
-	unsigned budget = q->vq.cfg.size;
+	unsigned size = q->vq.cfg.size, budget = size;
+	int64_t patience_ns = PATIENCE_NS;
 	struct vq_req *req;
 	int r = 0;
 
-	vq_disable_kicks(&q->vq);
 	do {
 		while (budget && (r = vq_pop(&q->vq, &req)) == 1) {
 			budget--;
 			v->device->request(v->dev, q->index, req);
+			if (budget % BATCH == 0)
+				publish(q);
 		}
-		if (r == -EPROTO) {
-			queue_broken(q);
-			return;
-		}
-		if (r == -EAGAIN) {
-			q->starved = true; // goes on when a request returns
-			return;
-		}
-		if (!budget) {
-			loop_defer(v->loop, &q->turn);
-			return;
-		}
-	} while (!vq_enable_kicks(&q->vq));
+		if (r < 0 || !budget)
+			return r < 0 ? r : 1;
+		publish(q);
+	} while (wait_for_more(q, size - budget, &patience_ns) || !vq_enable_kicks(&q->vq));
+	return 0;
+}
+
+static void serve(struct vhu_queue *q)
+{
+	int r;
+
+	vq_disable_kicks(&q->vq);
+	r = serve_turn(q);
+	publish(q);
+	if (r == 1)
+		loop_defer(q->vhu->loop, &q->turn);
+	else if (r == -EAGAIN)
+		q->starved = true; // goes on when a request returns
+	else if (r < 0)
+		queue_broken(q);
 }
 
 static void on_turn(struct loop_job *job)
@@ -73,14 +131,6 @@ static void on_kick(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (is_running(q) && !q->turn.queued && !q->starved)
 		serve(q);
-}
-
-static void on_notify(struct loop_job *job)
-{
-	struct vhu_queue *q = CONTAINER_OF(job, struct vhu_queue, notify);
-
-	if (q->started && vq_notify(&q->vq) && q->call >= 0)
-		fd_signal(q->call);
 }
 
 void vhu_finish_written(struct vq_req *req, uint32_t written)

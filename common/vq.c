@@ -340,6 +340,11 @@ bool vq_notify(struct vq *q)
 	return !valid || vring_need_event(event, q->used_idx, old);
 }
 
+bool vq_has_more(const struct vq *q)
+{
+	return !q->broken && avail_idx_acquire(q) != q->next_avail;
+}
+
 void vq_disable_kicks(struct vq *q)
 {
 	if (!q->cfg.event_idx && !q->broken)

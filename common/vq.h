@@ -120,6 +120,9 @@ void vq_push(struct vq_req *req, uint32_t written);
 /* Publishes what was pushed. True when the driver must be told (2.7.7.2). */
 bool vq_notify(struct vq *q);
 
+/* True when vq_pop() would find a request. */
+bool vq_has_more(const struct vq *q);
+
 /* Asks the driver for kicks. False when requests came meanwhile: then go on popping (2.7.10.2). */
 bool vq_enable_kicks(struct vq *q);
 void vq_disable_kicks(struct vq *q);
