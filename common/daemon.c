@@ -69,6 +69,10 @@ static int explain(const struct options *o, int error)
 	case -ENOENT:
 		return options_fail(o, EXIT_RUNTIME, "%s: its folder does not exist; make it first",
 			o->socket_path);
+	case -ENAMETOOLONG:
+		return options_fail(o, EXIT_RUNTIME,
+			"%s: longer than the 107 bytes of a socket's path; choose a shorter one",
+			o->socket_path);
 	default:
 		return options_fail(o, EXIT_RUNTIME, "%s: %s", o->socket_path, strerror(-error));
 	}

@@ -162,6 +162,19 @@ static int take_entry(struct options *o, const struct option_entry *e)
 		optarg ? optarg : "", e->name, e->arg ? e->arg : "");
 }
 
+/* optopt says what getopt_long() did not take: an option's key when it was given a value in vain, a
+ * short option's letter (word is another one then, if more letters follow), 0 for a long option.
+ */
+static int refuse_option(const struct options *o, const char *word)
+{
+	if (optopt >= KEY_TABLE)
+		return options_fail(o, EXIT_USAGE, "%s: this option takes no value", word);
+	if (optopt)
+		return options_fail(
+			o, EXIT_USAGE, "no such option: -%c; see %s --help", optopt, o->program);
+	return options_fail(o, EXIT_USAGE, "no such option: %s; see %s --help", word, o->program);
+}
+
 static int take(struct options *o, const struct table *t, int key, const char **check, char **argv)
 {
 	static const char *const verbose[] = {"info", "dbg"};
@@ -186,8 +199,7 @@ static int take(struct options *o, const struct table *t, int key, const char **
 		return options_fail(o, EXIT_USAGE, "%s needs a value; see %s --help",
 			argv[optind - 1], o->program);
 	case '?':
-		return options_fail(o, EXIT_USAGE, "no such option: %s; see %s --help",
-			argv[optind - 1], o->program);
+		return refuse_option(o, argv[optind - 1]);
 	default:
 		return take_entry(o, t->entries[key - KEY_TABLE]);
 	}
