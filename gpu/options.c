@@ -66,33 +66,44 @@ static const struct option_entry entries[] = {
 	{0},
 };
 
+static void print_qemu(const char *binary)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *dir = runtime && *runtime ? runtime : "/tmp";
+
+	printf("# 2D works: it needs nothing of this host.\n"
+	       "# For QEMU 10.0 or newer, in its window (plain VNC and SPICE cannot show it):\n"
+	       "%s --socket-path=%s/virga-gpu.sock &\n"
+	       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display gtk,gl=on \\\n"
+	       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
+	       "  -chardev socket,id=vgpu,path=%s/virga-gpu.sock \\\n"
+	       "  -vga none -device vhost-user-gpu-pci,chardev=vgpu\n",
+		binary, dir, dir);
+	printf("# Without a window, frames as files (QEMU 11.1 or newer):\n"
+	       "%s --socket-path=%s/virga-gpu.sock --display=png:virga-frames &\n"
+	       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display none \\\n"
+	       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
+	       "  -chardev socket,id=vgpu,path=%s/virga-gpu.sock -vga none \\\n"
+	       "  -device vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,"
+	       "config_size=20,chardev=vgpu\n",
+		binary, dir, dir);
+}
+
+static void print_libvirt(void)
+{
+	printf("<!-- For libvirt, in <domain>: -->\n"
+	       "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>\n"
+	       "<!-- and in <devices>, in place of its <video>: -->\n"
+	       "<video><driver name='vhostuser'/><model type='virtio' heads='1'/></video>\n");
+}
+
 static int check(void *target, const char *kind, const char *binary)
 {
 	(void)target;
-	if (strcmp(kind, "libvirt")) {
-		printf("# 2D works: it needs nothing of this host.\n"
-		       "# Lines for QEMU 10.0 or newer; its window shows the guest:\n"
-		       "%s --socket-path=/tmp/virga-gpu.sock &\n"
-		       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem \\\n"
-		       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
-		       "  -chardev socket,id=vgpu,path=/tmp/virga-gpu.sock \\\n"
-		       "  -vga none -device vhost-user-gpu-pci,chardev=vgpu\n",
-			binary);
-		printf("# Without a window, frames as files (QEMU 11.1 or newer):\n"
-		       "%s --socket-path=/tmp/virga-gpu.sock --display=png:/tmp/frames &\n"
-		       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display none \\\n"
-		       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
-		       "  -chardev socket,id=vgpu,path=/tmp/virga-gpu.sock -vga none \\\n"
-		       "  -device vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,"
-		       "config_size=20,chardev=vgpu\n",
-			binary);
-	}
+	if (strcmp(kind, "libvirt"))
+		print_qemu(binary);
 	if (strcmp(kind, "qemu"))
-		printf("<!-- For libvirt, in a domain's XML: -->\n"
-		       "<memoryBacking><source type='memfd'/><access "
-		       "mode='shared'/></memoryBacking>\n"
-		       "<video><driver name='vhostuser'/><model type='virtio' "
-		       "heads='1'/></video>\n");
+		print_libvirt();
 	return EXIT_OK;
 }
 
