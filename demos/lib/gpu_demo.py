@@ -26,30 +26,6 @@ def say(words):
     print(f"run: {words}", file=sys.stderr, flush=True)
 
 
-class QemuScreen:
-    """QEMU shows the pictures: they are had by its screendump."""
-
-    def __init__(self, vm):
-        self.vm = vm
-
-    def look(self):
-        return self.vm.screen()
-
-
-class DaemonScreen:
-    """The daemon writes the pictures itself, one PNG a frame."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def look(self):
-        """The newest picture that is whole, or None."""
-        for path in sorted(self.folder.glob("scanout0-*.png"), reverse=True)[:3]:
-            with contextlib.suppress(picture.PictureError, OSError):
-                return picture.read(path)
-        return None
-
-
 class Demo:
     def __init__(self, options):
         self.options = options
@@ -83,15 +59,30 @@ class Demo:
 
     def run(self):
         with self.daemon() as self.gpu, self.machine(self.gpu) as self.vm:
-            self.screen = DaemonScreen(self.frames) if self.options.headless else QemuScreen(self.vm)
-            if self.options.image:
-                return self.show_image()
-            say("the guest boots")
-            started = time.monotonic()
-            release = self.vm.wait_boot()
-            say(f"Linux {release} is up after {time.monotonic() - started:.1f} s")
-            self.check_driver()
-            return self.run_command() if self.options.command else self.draw_all()
+            try:
+                return self.show_image() if self.options.image else self.run_guest()
+            except VmError:
+                # A dead daemon is the cause, whatever was noticed first.
+                self.gpu.must_live("the guest used it")
+                raise
+
+    def run_guest(self):
+        say("the guest boots")
+        started = time.monotonic()
+        release = self.vm.wait_boot()
+        say(f"Linux {release} is up after {time.monotonic() - started:.1f} s")
+        self.check_driver()
+        return self.run_command() if self.options.command else self.draw_all()
+
+    def look(self):
+        """What is on the first screen: of QEMU, or in the daemon's newest PNG
+        that is whole. None where there is nothing yet."""
+        if not self.options.headless:
+            return self.vm.screen()
+        for path in sorted(self.frames.glob("scanout0-*.png"), reverse=True)[:3]:
+            with contextlib.suppress(picture.PictureError, OSError):
+                return picture.read(path)
+        return None
 
     def check_driver(self):
         found = self.vm.run("ls /sys/bus/virtio/drivers/virtio_gpu/ | grep -q '^virtio[0-9]'")
@@ -109,7 +100,7 @@ class Demo:
             self.gpu.must_live(f"the guest drew the {what}")
             self.vm.must_live(f"the guest drew the {what}")
             with contextlib.suppress(picture.PictureError):
-                shot = self.screen.look()
+                shot = self.look()
             if shot and shot.drawn() > 0.001 and shot.changed(before) > 0.005:
                 return shot
             time.sleep(0.3)
@@ -191,7 +182,7 @@ class Demo:
                              out=_writer(sys.stdout.buffer), err=_writer(sys.stderr.buffer))
         self.gpu.must_live("the command ran")
         with contextlib.suppress(VmError, picture.PictureError):
-            if shot := self.screen.look():
+            if shot := self.look():
                 say(f"the last picture: {os.path.relpath(self.save(shot, 'last'))}")
         return result.status
 
@@ -210,7 +201,7 @@ class Demo:
         while self.vm.alive():
             time.sleep(10)
             with contextlib.suppress(VmError, picture.PictureError):
-                if shot := self.screen.look():
+                if shot := self.look():
                     self.save(shot, "image")
         return 0
 

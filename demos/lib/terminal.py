@@ -13,7 +13,9 @@ END_OF_INPUT = b"\x04"
 
 class Terminal:
     """Within `with`, bytes go from our standard input to the socket and from
-    the socket to our standard output; a terminal is made raw and restored."""
+    the socket to our standard output; a terminal is made raw and restored.
+    Our input waits until the other side has said its first word, since what
+    comes to a guest's terminal before anyone reads it there is lost."""
 
     def __init__(self, sock):
         self.sock, self.saved = sock, None
@@ -35,11 +37,14 @@ class Terminal:
             os.close(fd)
 
     def _join(self):
-        sources = [0, self.sock, self.wake[0]]
+        sources, heard = [self.sock, self.wake[0]], False
         while True:
             ready = select.select(sources, [], [])[0]
             if self.sock in ready:
                 os.write(1, self.sock.recv(65536))
+                if not heard:
+                    sources.append(0)
+                heard = True
             elif self.wake[0] in ready:
                 return
             elif 0 in ready:
