@@ -43,7 +43,7 @@ class Demo:
             for old in self.frames.glob("scanout*-*.png"):
                 old.unlink()
             display = f"png:{self.frames}"
-        command = [self.options.daemon, f"--display={display}"]
+        command = [self.options.daemon, "--one-off", f"--display={display}"]
         return Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)
 
     def machine(self, daemon):
@@ -62,8 +62,9 @@ class Demo:
             try:
                 return self.show_image() if self.options.image else self.run_guest()
             except VmError:
-                # A dead daemon is the cause, whatever was noticed first.
-                self.gpu.must_live("the guest used it")
+                # A daemon that failed is the cause, whatever was noticed first.
+                if self.gpu.process.poll():
+                    self.gpu.must_live("the guest used it")
                 raise
 
     def run_guest(self):

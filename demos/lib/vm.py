@@ -16,7 +16,6 @@ import secrets
 import select
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -366,7 +365,3 @@ def _share(tag, path, readonly):
         f"local,id={tag},path={_comma(path)},security_model=none,multidevs=remap{options}",
         "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}",
     ]
-
-
-if __name__ == "__main__":
-    sys.exit("vm.py is a library; see demos/run")
