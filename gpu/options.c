@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +46,12 @@ static int set_max_hostmem(void *target, const char *value)
 {
 	static const char units[] = "KMGT";
 	char *end;
-	unsigned long long size = strtoull(value, &end, 10);
+	unsigned long long size = strtoull(value, &end, 10); // ULLONG_MAX for all beyond
 	const char *unit = *end ? strchr(units, *end) : NULL;
 	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
 
 	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) || !size
-		|| size > UINT64_MAX >> shift)
+		|| size > (ULLONG_MAX - 1) >> shift)
 		return -EINVAL;
 	((struct gpu_options *)target)->device.max_hostmem = size << shift;
 	return 0;
