@@ -42,7 +42,7 @@ enum {
 	FRAMES = 40,                // flushed to the display
 };
 
-enum metric { ROUND_TRIP, PIPELINED, TRANSFER, FRAMES_SHOWN, METRICS };
+enum metric { ROUND_TRIP, PIPELINED, TRANSFER, FRAMES_SHOWN, FRAME_CPU, METRICS };
 
 static const struct {
 	const char *name, *unit;
@@ -52,6 +52,7 @@ static const struct {
 	[PIPELINED] = {"pipelined requests, depth 32", "1000/s", true},
 	[TRANSFER] = {"transfer 1920x1080", "GB/s", true},
 	[FRAMES_SHOWN] = {"flushed 1920x1080 frames", "1/s", true},
+	[FRAME_CPU] = {"back-end's time for a frame", "us", false},
 };
 
 struct backend {
@@ -287,6 +288,20 @@ static double measure_transfer(struct rig *rig)
 	return (double)TRANSFERS * FRAME_BYTES / (now() - begin) / 1e9;
 }
 
+/* Processor time of the back-end's main thread, in ns. */
+static double cpu_ns(const struct rig *rig)
+{
+	char path[64];
+	double ns = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)rig->child.pid);
+	f = fopen(path, "r");
+	must(f && fscanf(f, "%lf", &ns) == 1, path, -errno);
+	fclose(f);
+	return ns;
+}
+
 /* Frames that arrived whole at the display's end, the guest waiting for each flush. */
 static double measure_frames(struct rig *rig)
 {
@@ -328,6 +343,7 @@ static double measure_memcpy(void)
 static void run_round(struct backend *b, unsigned round)
 {
 	static struct rig rig;
+	double cpu;
 
 	rig_start(&rig, b);
 	lone_requests(&rig, 200); // warm
@@ -335,7 +351,9 @@ static void run_round(struct backend *b, unsigned round)
 	b->samples[ROUND_TRIP][round] = measure_round_trip(&rig);
 	b->samples[PIPELINED][round] = measure_pipelined(&rig);
 	b->samples[TRANSFER][round] = measure_transfer(&rig);
+	cpu = cpu_ns(&rig);
 	b->samples[FRAMES_SHOWN][round] = measure_frames(&rig);
+	b->samples[FRAME_CPU][round] = (cpu_ns(&rig) - cpu) / 1e3 / FRAMES;
 	rig_stop(&rig);
 }
 
