@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The daemon as a real process, for the tests in this folder."""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SKIP = 77
+NOBODY = 65534
+GET_FEATURES, VERSION_1 = 1, 1
+
+
+def scaled(seconds):
+    """Time limits are generous; VIRGA_TIMEOUT_SCALE makes them more so."""
+    return seconds * float(os.environ.get("VIRGA_TIMEOUT_SCALE", "1"))
+
+
+def skip(reason):
+    """Ends the whole test as skipped, and says why."""
+    print(f"SKIP: {reason}")
+    sys.exit(SKIP)
+
+
+def wait_for(condition, what, seconds=10):
+    deadline = time.monotonic() + scaled(seconds)
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {scaled(seconds):.0f} s: {what}")
+        time.sleep(0.02)
+    return result
+
+
+class Folder:
+    """A folder of the test's own with a copy of the program in it, which every user may run."""
+
+    def __init__(self, program):
+        # A socket's path may have 107 bytes only.
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="virga."))
+        self.path.chmod(0o755)
+        self.program = self.path / "virga-gpu"
+        shutil.copy(program, self.program)
+        self.program.chmod(0o755)
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def closed(self):
+        """A folder in which an ordinary user makes no files."""
+        path = self.path / "closed"
+        path.mkdir(mode=0o555)
+        return path
+
+
+def as_ordinary_user():
+    """What to put before a command: root is stopped by no permission."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+class Daemon:
+    """A running daemon; ended and waited for at the end of the with block."""
+
+    def __init__(self, *command, **popen):
+        self.process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def wait_listening(self, path):
+        """Until it takes connections; connecting costs it one front-end that leaves at once."""
+        wait_for(lambda: self._must_live() and path.is_socket(), f"a socket at {path}")
+        return self
+
+    def _must_live(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode}: {self.process.stderr.read()}")
+        return True
+
+    def end(self, sig=signal.SIGTERM):
+        """The exit status after a signal; its way out may take 2 s."""
+        self.process.send_signal(sig)
+        return self.status()
+
+    def status(self):
+        return self.process.wait(scaled(2))
+
+
+def ask_features(sock):
+    """What a front-end asks first; an answer means that the daemon serves this socket."""
+    sock.settimeout(scaled(5))
+    sock.sendall(struct.pack("=III", GET_FEATURES, VERSION_1, 0))
+    reply = b""
+    while len(reply) < 20:
+        data = sock.recv(20 - len(reply))
+        if not data:
+            raise AssertionError("the daemon closed the connection in place of an answer")
+        reply += data
+    request, _flags, size, features = struct.unpack("=IIIQ", reply)
+    if (request, size) != (GET_FEATURES, 8):
+        raise AssertionError(f"not an answer to GET_FEATURES: {reply.hex()}")
+    return features
+
+
+def ask_at(path):
+    """Connects as a front-end, asks once, and leaves."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(scaled(5))
+        sock.connect(str(path))
+        return ask_features(sock)
+
+
+def answers_at(path):
+    try:
+        ask_at(path)
+        return True
+    except OSError:
+        return False
+
+
+class DaemonTest(unittest.TestCase):
+    """A case with a folder of its own. PROGRAM is set by main()."""
+
+    PROGRAM = None
+
+    def setUp(self):
+        self.folder = Folder(self.PROGRAM)
+        self.addCleanup(self.folder.remove)
+        self.program, self.socket = self.folder.program, self.folder.path / "vm.sock"
+
+    def run_program(self, *arguments, before=()):
+        return subprocess.run(
+            [str(word) for word in (*before, self.program, *arguments)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, timeout=scaled(10))
+
+    def serve(self, *arguments, path=None, **popen):
+        """A daemon that listens on self.socket, or on path."""
+        path = path or self.socket
+        return Daemon(self.program, f"--socket-path={path}", *arguments, **popen).wait_listening(path)
+
+
+def main():
+    """The program's path is the last argument."""
+    DaemonTest.PROGRAM = pathlib.Path(sys.argv.pop()).resolve()
+    unittest.main(verbosity=2)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: MIT
+"""Wrong use of the command line, and its answers, by a real process."""
+
+import json
+import signal
+import socket
+import subprocess
+import xml.etree.ElementTree
+
+import daemon
+from daemon import as_ordinary_user
+
+RUNTIME, USAGE = 1, 2
+
+
+class Refusals(daemon.DaemonTest):
+    """Each is one line on standard error, nothing on standard output, and a status."""
+
+    def refused(self, status, words, *arguments, before=()):
+        done = self.run_program(*arguments, before=before)
+        with self.subTest(arguments=arguments):
+            self.assertEqual(done.stdout, "")
+            self.assertRegex(done.stderr, r"\Avirga-gpu: [^\n]+\n\Z")
+            self.assertIn(words, done.stderr)
+            self.assertEqual(done.returncode, status, done.stderr)
+
+    def test_no_arguments(self):
+        self.refused(USAGE, "give --socket-path=PATH")
+
+    def test_unknown_options(self):
+        at = f"--socket-path={self.socket}"
+        self.refused(USAGE, "no such option: --bogus;", at, "--bogus")
+        self.refused(USAGE, "no such option: --bogus=3;", "--bogus=3", at)
+        self.refused(USAGE, "no such option: -x;", at, "-x")
+        self.refused(USAGE, "no such option: -x;", at, "-xv")
+        self.refused(USAGE, "no such option: -x;", at, "-vx")
+        self.refused(USAGE, "vm.sock: not an option", "vm.sock")
+
+    def test_values_in_vain_and_missing(self):
+        self.refused(USAGE, "--one-off=1: this option takes no value", "--one-off=1")
+        self.refused(USAGE, "--help=all: this option takes no value", "--help=all")
+        for option in ("--socket-path", "--fd", "--display", "--outputs", "--max-hostmem", "--log"):
+            self.refused(USAGE, f"{option} needs a value", option)
+
+    def test_both_ways_to_serve(self):
+        self.refused(USAGE, "not both", f"--socket-path={self.socket}", "--fd=3")
+
+    def test_bad_values(self):
+        bad = {
+            "--outputs": ["", "0x0", "1280", "1280x", "x800", "1280x800,", "1280x800x32",
+                          "16385x100", "100x16385", "-1x100", ",".join(["640x480"] * 17)],
+            "--max-hostmem": ["", "0", "-5", "1Q", "1MM", "M", "1.5G", "99999999999999999999",
+                              "99999999999T"],
+            "--display": ["", "gtk", "png", "png:", "PNG:dir"],
+            "--fd": ["", "x", "-1", "3x", "99999999999"],
+            "--log": ["", "loud", "gpu:", ":info", "info,", "gpu:loud"],
+            "--socket-path": [""],
+        }
+        for option, values in bad.items():
+            for value in values:
+                self.refused(USAGE, f"{option}={value}: not understood", f"{option}={value}",
+                             f"--socket-path={self.socket}")
+        self.refused(USAGE, "it is qemu or libvirt", "--check=xen")
+        self.assertFalse(self.socket.exists())
+
+    def test_socket_in_use(self):
+        with self.serve() as first:
+            self.refused(RUNTIME, "another process serves this socket", f"--socket-path={self.socket}")
+            daemon.ask_at(self.socket)
+            self.assertEqual(first.end(), 0)
+
+    def test_no_permission(self):
+        closed = self.folder.closed()
+        self.refused(RUNTIME, "no permission", f"--socket-path={closed}/vm.sock",
+                     before=as_ordinary_user())
+        self.refused(RUNTIME, "choose a folder that you may write to", f"--display=png:{closed}/frames",
+                     f"--socket-path={self.socket}", before=as_ordinary_user())
+
+    def test_no_folder(self):
+        missing = self.folder.path / "missing"
+        self.refused(RUNTIME, "its folder does not exist", f"--socket-path={missing}/vm.sock")
+        self.refused(RUNTIME, "choose a folder", f"--display=png:{missing}/frames",
+                     f"--socket-path={self.socket}")
+
+    def test_a_file_in_the_way(self):
+        self.socket.write_text("precious")
+        self.refused(RUNTIME, "a file that is no socket is there", f"--socket-path={self.socket}")
+        self.assertEqual(self.socket.read_text(), "precious")
+        self.refused(RUNTIME, "a file that is no socket", f"--socket-path={self.folder.path}")
+
+    def test_long_path(self):
+        self.refused(RUNTIME, "choose a shorter one", "--socket-path=/tmp/" + "a" * 104)
+
+    def test_no_stream_socket(self):
+        self.refused(RUNTIME, "it must be an open stream socket", "--fd=0")
+        self.refused(RUNTIME, "it must be an open stream socket", "--fd=99")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            done = subprocess.run([self.program, f"--fd={sock.fileno()}"], pass_fds=[sock.fileno()],
+                                  capture_output=True, text=True, timeout=daemon.scaled(10))
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (RUNTIME, 1), done.stderr)
+
+
+class Answers(daemon.DaemonTest):
+    """What is asked of it is on standard output, and nothing else anywhere."""
+
+    def answer(self, *arguments):
+        done = self.run_program(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+        return done.stdout
+
+    def test_version(self):
+        self.assertRegex(self.answer("--version"), r"\Avirga-gpu \d+\.\d+\.\d+\n\Z")
+
+    def test_help(self):
+        text = self.answer("--help")
+        self.assertTrue(text.startswith("Usage: virga-gpu "), text)
+        self.assertTrue(text.endswith("\n"))
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        self.assertEqual(self.answer("-h"), text)
+
+    def test_capabilities(self):
+        text = self.answer("--print-capabilities")
+        said = json.loads(text)
+        self.assertEqual(said["type"], "gpu")
+        # All that libvirt and QEMU's docs/interop/vhost-user.json know of a gpu.
+        self.assertLessEqual(set(said["features"]), {"virgl", "render-node"})
+        for others in (["--socket-path=/nowhere/vm.sock"], ["--bogus", "--fd=x"], ["--version"], ["word"]):
+            self.assertEqual(self.answer(*others, "--print-capabilities"), text)
+            self.assertEqual(self.answer("--print-capabilities", *others), text)
+
+    def test_check(self):
+        both, qemu, libvirt = (self.answer(o) for o in ("--check", "--check=qemu", "--check=libvirt"))
+        self.assertEqual(both, qemu + libvirt)
+        self.assertIn("vhost-user-gpu-pci", qemu)
+        self.assertIn(str(self.program), qemu)
+        self.assertNotIn("qemu-system", libvirt)
+        elements = xml.etree.ElementTree.fromstring(f"<all>{libvirt}</all>")
+        self.assertIsNotNone(elements.find("video/driver[@name='vhostuser']"))
+        self.assertIsNotNone(elements.find("memoryBacking/access[@mode='shared']"))
+
+
+class Life(daemon.DaemonTest):
+    def test_ends_by_signals(self):
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=sig), self.serve() as d:
+                self.assertEqual(d.end(sig), 0)
+                self.assertFalse(self.socket.exists())
+                self.assertEqual(d.process.communicate(), ("", ""))
+
+    def test_ends_while_serving(self):
+        with self.serve() as d, socket.socket(socket.AF_UNIX) as front_end:
+            front_end.connect(str(self.socket))
+            daemon.ask_features(front_end)
+            self.assertEqual(d.end(), 0)
+            self.assertFalse(self.socket.exists())
+            self.assertEqual(front_end.recv(1), b"")
+
+    def test_serves_one_after_another(self):
+        with self.serve() as d:
+            self.assertEqual(len({daemon.ask_at(self.socket) for _ in range(20)}), 1)
+            self.assertEqual(d.end(), 0)
+
+    def test_one_off(self):
+        with self.serve("--one-off") as d:
+            daemon.ask_at(self.socket)
+            self.assertEqual(d.status(), 0)
+            self.assertFalse(self.socket.exists())
+
+    def test_replaces_a_dead_socket(self):
+        with self.serve() as d:
+            self.assertEqual(d.end(signal.SIGKILL), -signal.SIGKILL)
+        self.assertTrue(self.socket.exists())
+        with socket.socket(socket.AF_UNIX) as probe:
+            self.assertRaises(ConnectionRefusedError, probe.connect, str(self.socket))
+        with daemon.Daemon(self.program, f"--socket-path={self.socket}") as d:
+            daemon.wait_for(lambda: daemon.answers_at(self.socket), "a new socket in its place")
+            self.assertEqual(d.end(), 0)
+
+    def test_as_an_ordinary_user(self):
+        own = self.folder.path / "own"
+        own.mkdir(mode=0o777)
+        own.chmod(0o777)
+        path = own / "vm.sock"
+        with daemon.Daemon(*as_ordinary_user(), self.program, f"--socket-path={path}") as d:
+            d.wait_listening(path)
+            daemon.ask_at(path)
+            self.assertEqual(d.end(), 0)
+            self.assertFalse(path.exists())
+
+    def test_leaves_its_folder_empty(self):
+        frames = self.folder.path / "frames"
+        with self.serve(f"--display=png:{frames}") as d:
+            self.assertEqual(d.end(), 0)
+        self.assertEqual(list(frames.iterdir()), [])
+        self.assertEqual({p.name for p in self.folder.path.iterdir()}, {"virga-gpu", "frames"})
+
+
+if __name__ == "__main__":
+    daemon.main()
