@@ -6,9 +6,9 @@
  *	scanout=0 frame=1 size=1280x800 crc=1c291ca3
  *
  * The CRC is that of zlib over the picture's bytes R, G, B, row by row, as libpng would read them
- *back. A thread of its own writes the files; the flush is done when its file is there. At most
- *BACKLOG frames are copied ahead of it: a flush beyond them waits, and is copied when its turn
- *comes.
+ *back. A thread of its own writes the files; the flush is done when its file is there. Frames are
+ *copied ahead of it, up to COPIES_MAX bytes: a flush beyond them waits, and is copied when its turn
+ *comes. A driver that does not wait for its flushes may have drawn the next frame by then.
  */
 #define LOG_TOPIC "display"
 #include "display.h"
@@ -34,7 +34,7 @@
 #include "device.h"
 #include "pixels.h"
 
-enum { BACKLOG = 4, NAME_LEN = 48 };
+enum { COPIES_MAX = 256 << 20, NAME_LEN = 48 };
 
 /* One frame on its way to a file. */
 struct job {
@@ -52,7 +52,7 @@ struct display_png {
 	struct loop_source done;
 	pthread_t thread;
 	TAILQ_HEAD(, job) waiting, writing;
-	unsigned n_writing;
+	size_t copied; // bytes, of those in writing
 	struct gpu_frame frames[VIRTIO_GPU_MAX_SCANOUTS]; // buf: a reference; NULL: off
 	/* The writer's: */
 	int dir;
@@ -185,12 +185,19 @@ static void job_done(struct display_png *d, struct job *job)
 	(void)d;
 }
 
+static size_t size_of(const struct job *job)
+{
+	const struct gpu_rect *r = &job->frame.rect;
+
+	return (size_t)r->width * r->height * sizeof(*job->pixels);
+}
+
 /* Copies the frame as it is now and gives it to the writer. */
 static void start(struct display_png *d, struct job *job)
 {
 	const struct gpu_rect *r = &job->frame.rect;
 
-	job->pixels = malloc((size_t)r->width * r->height * sizeof(*job->pixels));
+	job->pixels = malloc(size_of(job));
 	if (!job->pixels) {
 		log_warn("no memory for a frame of %ux%u: left out", r->width, r->height);
 		job_done(d, job);
@@ -200,7 +207,7 @@ static void start(struct display_png *d, struct job *job)
 	dbuf_unref(job->frame.buf);
 	job->frame.buf = NULL;
 	TAILQ_INSERT_TAIL(&d->writing, job, link);
-	d->n_writing++;
+	d->copied += size_of(job);
 	mailbox_put(&d->to_writer, job);
 }
 
@@ -208,7 +215,9 @@ static void start_waiting(struct display_png *d)
 {
 	struct job *job;
 
-	while (d->n_writing < BACKLOG && (job = TAILQ_FIRST(&d->waiting))) {
+	while ((job = TAILQ_FIRST(&d->waiting))) {
+		if (d->copied && d->copied + size_of(job) > COPIES_MAX)
+			return;
 		TAILQ_REMOVE(&d->waiting, job, link);
 		start(d, job);
 	}
@@ -223,7 +232,7 @@ static void on_done(struct loop_source *source, uint32_t events)
 	mailbox_wait(&d->from_writer);
 	while ((job = mailbox_get(&d->from_writer))) {
 		TAILQ_REMOVE(&d->writing, job, link);
-		d->n_writing--;
+		d->copied -= size_of(job);
 		job_done(d, job);
 	}
 	start_waiting(d);
