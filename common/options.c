@@ -185,6 +185,9 @@ static int take(struct options *o, const struct table *t, int key, const char **
 		log_configure(verbose[n_verbose ? 1 : 0]);
 		n_verbose++;
 		return -1;
+	case KEY_CAPABILITIES: // abbreviated: see asks_capabilities()
+		puts(o->capabilities);
+		return EXIT_OK;
 	case KEY_VERSION:
 		printf("%s %s\n", o->program, VIRGA_VERSION);
 		return EXIT_OK;
