@@ -25,12 +25,7 @@ static struct {
 	size_t len, page;
 } slots[GMEM_MAX_REGIONS * 2];
 
-static _Thread_local volatile unsigned faults;
-
-unsigned gmem_faults(void)
-{
-	return faults;
-}
+_Thread_local volatile unsigned gmem_fault_count;
 
 /* A fault that is not in guest memory is a bug of ours: the default action tells. */
 static void on_sigbus(int sig, siginfo_t *info, void *context)
@@ -49,7 +44,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
 			== MAP_FAILED)
 			break;
-		faults++;
+		gmem_fault_count++;
 		errno = saved;
 		return;
 	}
@@ -155,16 +150,8 @@ struct gmem *gmem_create(void)
 	return alloc_map(0);
 }
 
-struct gmem *gmem_ref(struct gmem *mem)
+void gmem_free(struct gmem *mem)
 {
-	mem->refs++;
-	return mem;
-}
-
-void gmem_unref(struct gmem *mem)
-{
-	if (!mem || --mem->refs)
-		return;
 	for (unsigned i = 0; i < mem->n; i++)
 		if (!--mem->regions[i].mapping->refs)
 			unmap(mem->regions[i].mapping);

@@ -38,8 +38,20 @@ struct gmem_desc {
 
 /* A map without memory. NULL when there is no memory for it either. */
 struct gmem *gmem_create(void);
-struct gmem *gmem_ref(struct gmem *mem);
-void gmem_unref(struct gmem *mem); // NULL is fine
+
+static inline struct gmem *gmem_ref(struct gmem *mem)
+{
+	mem->refs++;
+	return mem;
+}
+
+void gmem_free(struct gmem *mem); // of nobody any more
+
+static inline void gmem_unref(struct gmem *mem) // NULL is fine
+{
+	if (mem && --mem->refs == 0)
+		gmem_free(mem);
+}
 
 /*
  * A new map that has one region more. The fd stays the caller's. -EINVAL for an empty, wrapping or
@@ -95,4 +107,9 @@ void *gmem_ring(const struct gmem *mem, uint64_t addr, uint64_t len, unsigned al
 int gmem_catch_faults(void);
 
 /* How many faults this thread has had in guest memory. Compare before and after. */
-unsigned gmem_faults(void);
+extern _Thread_local volatile unsigned gmem_fault_count;
+
+static inline unsigned gmem_faults(void)
+{
+	return gmem_fault_count;
+}

@@ -2,6 +2,7 @@
 /* The rings of a vhost-user device: when they run, and a turn of one. */
 #define LOG_TOPIC "vhu"
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <linux/virtio_ring.h>
@@ -71,8 +72,10 @@ static bool wait_for_more(struct vhu_queue *q, unsigned served, int64_t *patienc
 	if (served < BUSY_REQUESTS || left <= 0)
 		return false;
 	begin = now_ns();
-	while (left > 0 && !vq_has_more(&q->vq))
+	while (left > 0 && !vq_has_more(&q->vq)) {
+		sched_yield(); // the driver may be waiting for this very processor
 		left = *patience_ns - (now_ns() - begin);
+	}
 	*patience_ns = left;
 	return left > 0;
 }

@@ -13,20 +13,26 @@
 
 enum { AVAIL_FLAGS = 0, AVAIL_IDX = 1, AVAIL_RING = 2, DESC_SIZE = 16 };
 
+/* Kept out of the straight line of an ordinary chain. */
+#define slow __attribute__((noinline))
+
 struct desc {
 	uint64_t addr;
 	uint32_t len;
 	uint16_t flags, next;
 };
 
-/* A chain as it is gathered into q->scratch. */
+/* A chain as it is gathered: into the head's own pieces, and into q->scratch when they are too few.
+ */
 struct chain {
-	unsigned n, n_out; // pieces
-	uint64_t len[2];   // bytes to read, to write
-	bool writable;     // a writable descriptor was seen
+	struct iovec *iov;
+	unsigned n, max;       // pieces, and for how many there is room
+	unsigned n_out;        // pieces to read
+	uint64_t len, out_len; // bytes in all, to read
+	bool writable;         // a writable descriptor was seen
 };
 
-static int broken(struct vq *q, const char *why, unsigned value)
+static slow int broken(struct vq *q, const char *why, unsigned value)
 {
 	log_peer("queue broken until it is reset: %s (%u)", why, value);
 	q->broken = true;
@@ -120,8 +126,10 @@ int vq_start(struct vq *q, const struct vq_config *cfg, struct gmem *mem)
 
 int vq_move(struct vq *q, struct gmem *mem)
 {
-	gmem_unref(q->mem);
+	struct gmem *old = q->mem;
+
 	q->mem = gmem_ref(mem);
+	gmem_unref(old); // may be the same
 	q->hint = 0;
 	if (find_rings(q, mem) < 0)
 		return broken(q, "its ring left guest memory", 0);
@@ -151,23 +159,44 @@ void vq_stop(struct vq *q)
 
 /* ---- taking a chain ---- */
 
-/* Adds what one descriptor describes to the chain. */
-static int add_piece(struct vq *q, struct chain *c, const struct desc *d)
+/* A buffer that lies in several regions, or one more than the head has pieces of its own. */
+static slow int add_pieces(struct vq *q, struct chain *c, struct desc d)
 {
-	bool writable = d->flags & VRING_DESC_F_WRITE;
 	int n;
 
-	if (c->writable && !writable)
-		return broken(q, "a descriptor to read behind one to write", c->n);
-	c->writable = writable;
-	c->len[writable] += d->len;
-	if (c->len[0] + c->len[1] > UINT32_MAX)
-		return broken(q, "a chain of 4 GiB or more", c->n);
-	n = gmem_iov(q->mem, &q->hint, d->addr, d->len, &q->scratch[c->n], q->chain_max - c->n);
+	if (c->iov != q->scratch) {
+		memcpy(q->scratch, c->iov, c->n * sizeof(*c->iov));
+		c->iov = q->scratch;
+		c->max = q->chain_max;
+	}
+	n = gmem_iov(q->mem, &q->hint, d.addr, d.len, &c->iov[c->n], c->max - c->n);
 	if (n < 0)
 		return broken(q, "a buffer outside guest memory, or in too many pieces", c->n);
 	c->n += (unsigned)n;
-	c->n_out += writable ? 0 : (unsigned)n;
+	return 0;
+}
+
+/* Adds what one descriptor describes to the chain. */
+static inline int add_buffer(struct vq *q, struct chain *c, struct desc d)
+{
+	bool writable = d.flags & VRING_DESC_F_WRITE;
+	uint64_t len = d.len;
+	void *at;
+
+	if (writable != c->writable) {
+		if (c->writable)
+			return broken(q, "a descriptor to read behind one to write", c->n);
+		c->writable = true;
+		c->n_out = c->n;
+		c->out_len = c->len;
+	}
+	c->len += len;
+	if (c->len > UINT32_MAX)
+		return broken(q, "a chain of 4 GiB or more", c->n);
+	at = gmem_at(q->mem, &q->hint, d.addr, &len);
+	if (!at || len != d.len || c->n == c->max)
+		return add_pieces(q, c, d);
+	c->iov[c->n++] = (struct iovec){at, len};
 	return 0;
 }
 
@@ -190,24 +219,24 @@ static bool fetch_indirect(struct vq *q, uint64_t table, unsigned i, struct desc
 }
 
 /* The table that an indirect descriptor points to, 2.7.5.3. */
-static int walk_indirect(struct vq *q, struct chain *c, const struct desc *table)
+static slow int walk_indirect(struct vq *q, struct chain *c, struct desc table)
 {
-	unsigned count = table->len / DESC_SIZE, next = 0, walked = 0;
+	unsigned count = table.len / DESC_SIZE, next = 0, walked = 0;
 	struct desc d;
 	int r;
 
-	if (!count || table->len % DESC_SIZE || count > q->chain_max / 2)
-		return broken(q, "an indirect table of a bad size", table->len);
-	if (table->flags & VRING_DESC_F_NEXT)
+	if (!count || table.len % DESC_SIZE || count > q->chain_max / 2)
+		return broken(q, "an indirect table of a bad size", table.len);
+	if (table.flags & VRING_DESC_F_NEXT)
 		return broken(q, "an indirect descriptor with a next one", 0);
 	do {
 		if (next >= count || walked++ == count)
 			return broken(q, "an indirect chain leaves its table or loops", next);
-		if (!fetch_indirect(q, table->addr, next, &d))
+		if (!fetch_indirect(q, table.addr, next, &d))
 			return broken(q, "an indirect table outside guest memory", next);
 		if (d.flags & VRING_DESC_F_INDIRECT)
 			return broken(q, "an indirect descriptor within a table", next);
-		r = add_piece(q, c, &d);
+		r = add_buffer(q, c, d);
 		if (r < 0)
 			return r;
 		next = d.next;
@@ -215,7 +244,7 @@ static int walk_indirect(struct vq *q, struct chain *c, const struct desc *table
 	return 0;
 }
 
-static int walk(struct vq *q, struct chain *c, unsigned head)
+static inline int walk(struct vq *q, struct chain *c, unsigned head)
 {
 	unsigned next = head, walked = 0;
 	struct desc d;
@@ -226,8 +255,8 @@ static int walk(struct vq *q, struct chain *c, unsigned head)
 			return broken(q, "a chain leaves the table or loops", next);
 		d = fetch_words((const volatile uint64_t *)q->desc + 2u * next);
 		if (d.flags & VRING_DESC_F_INDIRECT)
-			return walk_indirect(q, c, &d);
-		r = add_piece(q, c, &d);
+			return walk_indirect(q, c, d);
+		r = add_buffer(q, c, d);
 		if (r < 0)
 			return r;
 		next = d.next;
@@ -235,26 +264,24 @@ static int walk(struct vq *q, struct chain *c, unsigned head)
 	return 0;
 }
 
-/* Gives the gathered pieces to the request: copied, or with the array that they lie in. */
+/* Gives the gathered pieces to the request; with them q->scratch, when they lie there. */
 static int keep(struct vq *q, const struct chain *c, struct vq_req *req, unsigned head)
 {
-	if (c->n <= q->cfg.iov_per_req) {
-		req->iov = &q->iovs[(size_t)head * q->cfg.iov_per_req];
-		for (unsigned i = 0; i < c->n; i++)
-			req->iov[i] = q->scratch[i];
-	} else {
+	if (c->iov == q->scratch) {
 		if (!q->n_large)
 			return -EAGAIN;
-		req->iov = q->scratch;
 		q->scratch = q->large[--q->n_large];
 	}
-	req->vq = q;
-	req->head = (uint16_t)head;
-	req->n_out = c->n_out;
-	req->n_in = c->n - c->n_out;
-	req->out_len = (uint32_t)c->len[0];
-	req->in_len = (uint32_t)c->len[1];
-	req->mem = gmem_ref(q->mem);
+	*req = (struct vq_req){
+		.vq = q,
+		.head = (uint16_t)head,
+		.n_out = c->writable ? c->n_out : c->n,
+		.n_in = c->writable ? c->n - c->n_out : 0,
+		.out_len = (uint32_t)(c->writable ? c->out_len : c->len),
+		.in_len = (uint32_t)(c->writable ? c->len - c->out_len : 0),
+		.iov = c->iov,
+		.mem = gmem_ref(q->mem),
+	};
 	return 0;
 }
 
@@ -281,7 +308,8 @@ static int next_head(struct vq *q)
 int vq_pop(struct vq *q, struct vq_req **req)
 {
 	unsigned faults = gmem_faults();
-	struct chain c = {0};
+	struct vq_req *taken;
+	struct chain c;
 	int head, r;
 
 	if (q->broken)
@@ -291,16 +319,19 @@ int vq_pop(struct vq *q, struct vq_req **req)
 		return 0;
 	if (head < 0)
 		return head;
+	taken = req_at(q, (unsigned)head);
+	c = (struct chain){
+		.iov = &q->iovs[(size_t)head * q->cfg.iov_per_req], .max = q->cfg.iov_per_req};
 	r = walk(q, &c, (unsigned)head);
 	if (!r && gmem_faults() != faults)
 		r = broken(q, "its ring's memory was taken away", 0);
 	if (!r)
-		r = keep(q, &c, req_at(q, (unsigned)head), (unsigned)head);
+		r = keep(q, &c, taken, (unsigned)head);
 	if (r < 0)
 		return r;
 	q->next_avail++;
 	q->in_flight++;
-	*req = req_at(q, (unsigned)head);
+	*req = taken;
 	return 1;
 }
 
@@ -309,9 +340,10 @@ int vq_pop(struct vq *q, struct vq_req **req)
 void vq_push(struct vq_req *req, uint32_t written)
 {
 	struct vq *q = req->vq;
-	volatile uint32_t *elem = (volatile uint32_t *)q->used + 1 + 2u * (q->used_idx & q->mask);
+	volatile uint32_t *elem;
 
 	if (!q->broken) {
+		elem = (volatile uint32_t *)q->used + 1 + 2u * (q->used_idx & q->mask);
 		elem[0] = htole32(req->head);
 		elem[1] = htole32(written);
 		q->used_idx++;

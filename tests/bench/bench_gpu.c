@@ -206,6 +206,7 @@ static void rig_stop(struct rig *rig)
 	shutdown(rig->display, SHUT_RDWR);
 	pthread_join(rig->looker, NULL);
 	close(rig->display);
+	child_wait(&rig->child, 10000); // a back-end ends when its front-end has left
 	child_kill(&rig->child);
 	drv_ring_finish(&rig->rings[0]);
 	drv_ring_finish(&rig->rings[1]);
