@@ -52,7 +52,7 @@ struct display_png {
 	struct loop_source done;
 	pthread_t thread;
 	TAILQ_HEAD(, job) waiting, writing;
-	size_t copied; // bytes, of those in writing
+	size_t copied;                                    // bytes, of those in writing
 	struct gpu_frame frames[VIRTIO_GPU_MAX_SCANOUTS]; // buf: a reference; NULL: off
 	/* The writer's: */
 	int dir;
