@@ -556,6 +556,7 @@ static void show_all(struct display_qemu *d)
 
 		h->cursor_changed = h->cursor != NULL;
 		h->mode_changed = h->frame.buf != NULL;
+		h->width = h->height = 0; // it was not told of any
 		if (!h->frame.buf)
 			continue;
 		damage_all(h);
