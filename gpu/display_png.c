@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames as files: `scanout0-000001.png` and so on, one for each frame that differs from the one
- *before, none left out, and a line on stdout for each:
+ * before, none left out, and a line on stdout for each:
  *
  *	scanout=0 frame=1 size=1280x800 crc=1c291ca3
  *
  * The CRC is that of zlib over the picture's bytes R, G, B, row by row, as libpng would read them
- *back. A thread of its own writes the files; the flush is done when its file is there. Frames are
- *copied ahead of it, up to COPIES_MAX bytes: a flush beyond them waits, and is copied when its turn
- *comes. A driver that does not wait for its flushes may have drawn the next frame by then.
+ * back. A thread of its own writes the files; the flush is done when its file is there. Frames are
+ * copied ahead of it, up to COPIES_MAX bytes: a flush beyond them waits, and is copied when its
+ * turn comes. A driver that does not wait for its flushes may have drawn the next frame by then.
  */
 #define LOG_TOPIC "display"
 #include "display.h"
@@ -52,7 +52,8 @@ struct display_png {
 	struct loop_source done;
 	pthread_t thread;
 	TAILQ_HEAD(, job) waiting, writing;
-	size_t copied;                                    // bytes, of those in writing
+	unsigned n_writing;
+	size_t copied;                                    // bytes, of all that are copied
 	struct gpu_frame frames[VIRTIO_GPU_MAX_SCANOUTS]; // buf: a reference; NULL: off
 	/* The writer's: */
 	int dir;
@@ -175,16 +176,6 @@ static void *writer(void *arg)
 
 /* ---- the loop's thread ---- */
 
-static void job_done(struct display_png *d, struct job *job)
-{
-	if (job->cmd)
-		gpu_cmd_shown(job->cmd);
-	dbuf_unref(job->frame.buf);
-	free(job->pixels);
-	free(job);
-	(void)d;
-}
-
 static size_t size_of(const struct job *job)
 {
 	const struct gpu_rect *r = &job->frame.rect;
@@ -192,34 +183,48 @@ static size_t size_of(const struct job *job)
 	return (size_t)r->width * r->height * sizeof(*job->pixels);
 }
 
-/* Copies the frame as it is now and gives it to the writer. */
-static void start(struct display_png *d, struct job *job)
+static void job_done(struct display_png *d, struct job *job)
+{
+	if (job->cmd)
+		gpu_cmd_shown(job->cmd);
+	if (job->pixels)
+		d->copied -= size_of(job);
+	dbuf_unref(job->frame.buf);
+	free(job->pixels);
+	free(job);
+}
+
+/* Copies the frame as it is now. */
+static void copy(struct display_png *d, struct job *job)
 {
 	const struct gpu_rect *r = &job->frame.rect;
 
 	job->pixels = malloc(size_of(job));
-	if (!job->pixels) {
-		log_warn("no memory for a frame of %ux%u: left out", r->width, r->height);
-		job_done(d, job);
+	if (!job->pixels)
 		return;
-	}
 	pixels_to_xrgb(job->frame.buf, r, job->pixels, r->width * sizeof(*job->pixels));
 	dbuf_unref(job->frame.buf);
 	job->frame.buf = NULL;
-	TAILQ_INSERT_TAIL(&d->writing, job, link);
 	d->copied += size_of(job);
-	mailbox_put(&d->to_writer, job);
 }
 
+/* Gives the writer as much as its mailbox holds; one place is left for the last job. */
 static void start_waiting(struct display_png *d)
 {
 	struct job *job;
 
-	while ((job = TAILQ_FIRST(&d->waiting))) {
-		if (d->copied && d->copied + size_of(job) > COPIES_MAX)
-			return;
+	while (d->n_writing < MAILBOX_SIZE - 1 && (job = TAILQ_FIRST(&d->waiting))) {
 		TAILQ_REMOVE(&d->waiting, job, link);
-		start(d, job);
+		if (!job->pixels)
+			copy(d, job);
+		if (!job->pixels) {
+			log_warn("no memory for a frame: left out");
+			job_done(d, job);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&d->writing, job, link);
+		d->n_writing++;
+		mailbox_put(&d->to_writer, job);
 	}
 }
 
@@ -232,7 +237,7 @@ static void on_done(struct loop_source *source, uint32_t events)
 	mailbox_wait(&d->from_writer);
 	while ((job = mailbox_get(&d->from_writer))) {
 		TAILQ_REMOVE(&d->writing, job, link);
-		d->copied -= size_of(job);
+		d->n_writing--;
 		job_done(d, job);
 	}
 	start_waiting(d);
@@ -262,6 +267,8 @@ static void flush(
 	}
 	*job = (struct job){.scanout = id, .frame = d->frames[id], .cmd = cmd};
 	dbuf_ref(job->frame.buf);
+	if (d->copied + size_of(job) <= COPIES_MAX)
+		copy(d, job);
 	TAILQ_INSERT_TAIL(&d->waiting, job, link);
 	start_waiting(d);
 }
