@@ -166,16 +166,14 @@ void vhu_queue_init(struct vhu_queue *q, struct vhu *v, unsigned index)
 }
 
 /*
- * A front-end that can tell neither RESET_DEVICE nor SET_STATUS resets by stopping all rings and
- * starting them from 0; one that pauses starts them where they stopped.
+ * A driver's reset may come to us only as all rings being stopped and started from 0 (so from QEMU's
+ * generic device, though it agrees on RESET_DEVICE and SET_STATUS); who pauses starts them where
+ * they stopped. After a reset that was told, was_stopped is false.
  */
 static bool begins_anew(const struct vhu_queue *q)
 {
 	const struct vhu *v = q->vhu;
 
-	if (vhu_has_protocol(v, VHOST_USER_PROTOCOL_F_RESET_DEVICE)
-		|| vhu_has_protocol(v, VHOST_USER_PROTOCOL_F_STATUS))
-		return false;
 	for (unsigned i = 0; i < v->device->n_queues; i++)
 		if (v->queues[i].started)
 			return false;

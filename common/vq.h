@@ -16,8 +16,8 @@
  *	+----+-----+-----+----+  +-----------+         +-----------+
  *
  * The driver puts a request into descriptors, chained by `next` (or into a table of its own that
- *one INDIRECT descriptor points to), writes the number of the first one, the head, to ring[idx] and
- * raises idx. vq_pop() takes it: it walks the chain, fetching each descriptor once, and hands out a
+ * one INDIRECT descriptor points to), writes the number of the first one, the head, to ring[idx]
+ * and raises idx. vq_pop() takes it: it walks the chain, fetching each descriptor once, and hands out a
  * request with what the driver wrote (out) and where the device may write (in). vq_push() gives the
  * head back with the number of bytes written; vq_notify() publishes all that was pushed with one
  * store and says whether the driver wants to hear of it. The two event fields (EVENT_IDX) let each
@@ -25,10 +25,10 @@
  *
  * Requests live in an array with one place a head, made with the queue: nothing is allocated on the
  * way. A chain of more than `iov_per_req` pieces borrows one of a few large arrays; when all are
- *lent, vq_pop() answers -EAGAIN until one returns.
+ * lent, vq_pop() answers -EAGAIN until one returns.
  *
  * What a driver does wrong breaks its queue (vq_pop() answers -EPROTO from then on) until the queue
- *is started again. No thread but the loop's.
+ * is started again. No thread but the loop's.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Measures vhost-user gpu back-ends side by side, each given as NAME=BINARY and started with
- *--fd=N:
+ * --fd=N:
  *
- *	bench-gpu [--rounds=N] [--only=round-trip] virga=build/gpu/virga-gpu
- *contrib=/path/vhost-user-gpu
+ *	bench-gpu [--rounds=N] virga=build/gpu/virga-gpu contrib=/path/vhost-user-gpu
  *
  * The back-ends take turns within each round, so that what else the machine does hits all alike;
- *what is printed are medians over the rounds, and each back-end's ratio to the first.
+ * what is printed are medians over the rounds, and each back-end's ratio to the first.
  *
  * With --requests=N it sends so many lone requests to the one back-end that is named and ends: for
  * counting instructions or system calls from outside.
