@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* What a command says does not depend on how the guest has cut it into pieces. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/iov.h"
+#include "fuzz.h"
+#include "gpu/wire.h"
+
+enum { COMMAND_MAX = 512, PIECES_MAX = 32, SPLITS = 8 };
+
+struct pieces {
+	struct iovec iov[PIECES_MAX];
+	void *copies[PIECES_MAX]; // each of its own, so that reads beyond it are seen
+	unsigned n;
+};
+
+static void add_piece(struct pieces *p, const uint8_t *bytes, size_t len)
+{
+	void *copy = malloc(len ? len : 1);
+
+	FUZZ_CHECK(copy);
+	if (len)
+		memcpy(copy, bytes, len);
+	p->copies[p->n] = copy;
+	p->iov[p->n++] = (struct iovec){copy, len};
+}
+
+/* Cuts at places that the seed says; some pieces are empty. */
+static void cut(struct pieces *p, const uint8_t *bytes, size_t len, uint32_t seed)
+{
+	p->n = 0;
+	while (p->n + 1 < PIECES_MAX && len) {
+		size_t piece = (seed = seed * 1664525 + 1013904223) >> 16 & 31;
+
+		piece = piece > len ? len : piece;
+		add_piece(p, bytes, piece);
+		bytes += piece;
+		len -= piece;
+	}
+	add_piece(p, bytes, len);
+}
+
+static void forget(struct pieces *p)
+{
+	while (p->n)
+		free(p->copies[--p->n]);
+}
+
+static void check_header(const struct gpu_hdr *h, const uint8_t *bytes, size_t len)
+{
+	struct virtio_gpu_ctrl_hdr wire = {0};
+
+	memcpy(&wire, bytes, len < sizeof(wire) ? len : sizeof(wire));
+	FUZZ_CHECK(h->type == wire.type && h->flags == wire.flags && h->fence_id == wire.fence_id);
+	FUZZ_CHECK(h->ctx_id == wire.ctx_id && h->ring_idx == wire.ring_idx);
+}
+
+static void check_response(const struct gpu_hdr *h)
+{
+	const struct virtio_gpu_ctrl_hdr r = gpu_wire_response(h, VIRTIO_GPU_RESP_OK_NODATA);
+
+	FUZZ_CHECK(r.type == VIRTIO_GPU_RESP_OK_NODATA);
+	FUZZ_CHECK((r.flags & VIRTIO_GPU_FLAG_FENCE) == (h->flags & VIRTIO_GPU_FLAG_FENCE));
+	FUZZ_CHECK(r.fence_id == (h->flags & VIRTIO_GPU_FLAG_FENCE ? h->fence_id : 0));
+}
+
+/* The member of the command's type; what lies beside it says nothing. */
+static bool same_member(const struct gpu_request *a, const struct gpu_request *b)
+{
+	switch (a->hdr.type) {
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+		return !memcmp(&a->create_2d, &b->create_2d, sizeof(a->create_2d));
+	case VIRTIO_GPU_CMD_SET_SCANOUT:
+		return !memcmp(&a->set_scanout, &b->set_scanout, sizeof(a->set_scanout));
+	case VIRTIO_GPU_CMD_RESOURCE_FLUSH:
+		return !memcmp(&a->flush, &b->flush, sizeof(a->flush));
+	case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
+		return !memcmp(&a->transfer_2d, &b->transfer_2d, sizeof(a->transfer_2d));
+	case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+		return a->attach_backing.n_entries == b->attach_backing.n_entries;
+	case VIRTIO_GPU_CMD_GET_EDID:
+		return a->get_edid.scanout_id == b->get_edid.scanout_id;
+	case VIRTIO_GPU_CMD_UPDATE_CURSOR:
+	case VIRTIO_GPU_CMD_MOVE_CURSOR:
+		return !memcmp(&a->cursor, &b->cursor, sizeof(a->cursor));
+	default:
+		return true;
+	}
+}
+
+static void check_entries(const struct pieces *whole, const struct pieces *p)
+{
+	struct iov_cursor a = iov_cursor_at(whole->iov, whole->n, GPU_WIRE_ENTRIES_AT);
+	struct iov_cursor b = iov_cursor_at(p->iov, p->n, GPU_WIRE_ENTRIES_AT);
+	struct virtio_gpu_mem_entry ea, eb;
+
+	while (iov_cursor_read(&a, &ea, sizeof(ea)) == sizeof(ea)) {
+		FUZZ_CHECK(iov_cursor_read(&b, &eb, sizeof(eb)) == sizeof(eb));
+		FUZZ_CHECK(gpu_wire_entry(&ea).addr == gpu_wire_entry(&eb).addr);
+		FUZZ_CHECK(gpu_wire_entry(&ea).length == gpu_wire_entry(&eb).length);
+	}
+	FUZZ_CHECK(iov_cursor_read(&b, &eb, sizeof(eb)) < sizeof(eb));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct gpu_request whole_r, r;
+	struct pieces whole = {0}, p;
+	uint32_t err;
+
+	size = size > COMMAND_MAX ? COMMAND_MAX : size;
+	add_piece(&whole, data, size);
+	err = gpu_wire_decode(whole.iov, whole.n, &whole_r);
+	FUZZ_CHECK(err == 0 || err == VIRTIO_GPU_RESP_ERR_UNSPEC);
+	check_header(&whole_r.hdr, data, size);
+	check_response(&whole_r.hdr);
+	for (uint32_t seed = 0; seed < SPLITS; seed++) {
+		cut(&p, data, size, seed);
+		FUZZ_CHECK(gpu_wire_decode(p.iov, p.n, &r) == err);
+		check_header(&r.hdr, data, size);
+		FUZZ_CHECK(r.resource_id == whole_r.resource_id);
+		FUZZ_CHECK(err || same_member(&r, &whole_r));
+		check_entries(&whole, &p);
+		forget(&p);
+	}
+	forget(&whole);
+	return 0;
+}
