@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The daemon as a real process, for the tests in this folder."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -67,9 +68,11 @@ def as_ordinary_user():
 
 
 class Daemon:
-    """A running daemon; ended and waited for at the end of the with block."""
+    """A running daemon; ended and waited for at the end of the with block, with all that it started
+    if it has a session of its own."""
 
     def __init__(self, *command, **popen):
+        self.group = popen.get("start_new_session", False)
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen)
@@ -78,7 +81,10 @@ class Daemon:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
+        if self.group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        elif self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
 
