@@ -32,21 +32,28 @@ static const uint16_t qemu10_start[] = {STEP_GPU_SOCKET, STEP_SET_FEATURES, STEP
 	STEP_MEMORY | STEP_ACK, STEP_RINGS, STEP_NUM, STEP_BASE, STEP_ADDR, STEP_KICK, STEP_CALL,
 	STEP_RINGS_END, STEP_ENABLE | STEP_ACK, STEP_STATUS_DRIVER_OK, STEP_INJECT_KICK, STEP_END};
 
+/* As recorded from QEMU 11.1.3 (tests/guest/test_messages.py compares). It sends neither DRIVER_OK
+ * nor status 0, and its generic device says nothing at all about a reset. */
 static const uint16_t qemu11_realize[] = {STEP_GET_FEATURES, STEP_GET_PROTOCOL, STEP_SET_PROTOCOL,
 	STEP_QUEUE_NUM, STEP_MEM_SLOTS, STEP_CHANNEL | STEP_ACK, STEP_OWNER, STEP_GET_FEATURES,
 	STEP_RINGS, STEP_CALL | STEP_ACK, STEP_ERR | STEP_ACK, STEP_RINGS_END, STEP_RESET_DEVICE,
 	STEP_RESET_DEVICE, STEP_END};
-static const uint16_t qemu11_start[] = {STEP_CONFIG, STEP_GPU_SOCKET, STEP_CALL | STEP_ACK,
-	STEP_SET_FEATURES, STEP_STATUS_FEATURES_OK, STEP_SET_FEATURES, STEP_MEMORY | STEP_ACK,
-	STEP_RINGS, STEP_NUM, STEP_BASE, STEP_ADDR, STEP_KICK | STEP_ACK, STEP_RINGS_END,
-	STEP_ENABLE | STEP_ACK, STEP_CALL | STEP_ACK, STEP_STATUS_DRIVER_OK, STEP_INJECT_KICK,
-	STEP_END};
-static const uint16_t qemu11_stop[] = {STEP_DISABLE, STEP_RINGS, STEP_GET_BASE, STEP_RINGS_END,
-	STEP_CALL | STEP_ACK, STEP_RESET_DEVICE, STEP_STATUS_0, STEP_END};
+static const uint16_t qemu11_start[] = {STEP_CONFIG, STEP_CONFIG, STEP_GPU_SOCKET,
+	STEP_CALL | STEP_ACK, STEP_SET_FEATURES, STEP_STATUS_ADD_FEATURES_OK,
+	STEP_MEMORY | STEP_ACK, STEP_RINGS, STEP_NUM, STEP_BASE, STEP_ADDR, STEP_KICK | STEP_ACK,
+	STEP_RINGS_END, STEP_ENABLE | STEP_ACK, STEP_CALL | STEP_ACK, STEP_INJECT_KICK, STEP_END};
+static const uint16_t qemu11_stop[] = {
+	STEP_DISABLE | STEP_ACK, STEP_GET_BASE, STEP_CALL | STEP_ACK, STEP_RESET_DEVICE, STEP_END};
+
 static const uint16_t qemu11_generic_realize[] = {STEP_GET_FEATURES, STEP_GET_PROTOCOL,
 	STEP_SET_PROTOCOL, STEP_QUEUE_NUM, STEP_MEM_SLOTS, STEP_CHANNEL | STEP_ACK, STEP_OWNER,
 	STEP_GET_FEATURES, STEP_RINGS, STEP_CALL | STEP_ACK, STEP_ERR | STEP_ACK, STEP_RINGS_END,
-	STEP_SHMEM, STEP_CONFIG, STEP_END};
+	STEP_SHMEM, STEP_END};
+static const uint16_t qemu11_generic_start[] = {STEP_CONFIG, STEP_CONFIG, STEP_SET_FEATURES,
+	STEP_STATUS_ADD_FEATURES_OK, STEP_MEMORY | STEP_ACK, STEP_RINGS, STEP_NUM, STEP_BASE,
+	STEP_ADDR, STEP_KICK | STEP_ACK, STEP_CALL | STEP_ACK, STEP_RINGS_END,
+	STEP_ENABLE | STEP_ACK, STEP_CALL | STEP_ACK, STEP_INJECT_KICK, STEP_END};
+static const uint16_t qemu11_generic_stop[] = {STEP_DISABLE | STEP_ACK, STEP_GET_BASE, STEP_END};
 
 static const uint16_t crosvm_realize[] = {STEP_OWNER, STEP_GET_FEATURES, STEP_GET_PROTOCOL,
 	STEP_SET_PROTOCOL, STEP_QUEUE_NUM, STEP_CHANNEL, STEP_SHMEM, STEP_CONFIG, STEP_END};
@@ -101,10 +108,10 @@ const struct personality personalities[] = {
 	{.name = "qemu11-generic",
 		.protocol = ~P_INFLIGHT_BASE,
 		.features = F_ALL,
-		.config_size = 16,
+		.config_size = 20,
 		.realize = qemu11_generic_realize,
-		.start = qemu11_start,
-		.stop = qemu11_stop},
+		.start = qemu11_generic_start,
+		.stop = qemu11_generic_stop},
 	{.name = "crosvm",
 		.protocol = P(CONFIG) | P(MQ) | P(BACKEND_REQ) | P_DEVICE_STATE | P(SHMEM)
 			| P(REPLY_ACK),
@@ -226,6 +233,17 @@ static int give_memory(struct personality_run *run)
 	return again ? 0 : frontend_set_memory(run->f, run->guest);
 }
 
+/* What QEMU 11.1 does for FEATURES_OK. */
+static int add_features_ok(struct frontend *f)
+{
+	uint64_t status;
+	int rc = frontend_get_u64(f, VHOST_USER_GET_STATUS, &status);
+
+	if (rc < 0 || status & 8)
+		return rc;
+	return frontend_set_status(f, (uint8_t)(status | 8));
+}
+
 /* Steps that are left out without their protocol feature. */
 static int optional_step(struct personality_run *run, int step)
 {
@@ -247,6 +265,8 @@ static int optional_step(struct personality_run *run, int step)
 		return frontend_set_status(f, 0);
 	case STEP_STATUS_FEATURES_OK:
 		return frontend_set_status(f, 0xb);
+	case STEP_STATUS_ADD_FEATURES_OK:
+		return add_features_ok(f);
 	case STEP_STATUS_DRIVER_OK:
 		return frontend_set_status(f, 0xf);
 	case STEP_SHMEM:
@@ -266,6 +286,7 @@ static unsigned int feature_of(int step)
 		[STEP_RESET_DEVICE] = VHOST_USER_PROTOCOL_F_RESET_DEVICE,
 		[STEP_STATUS_0] = VHOST_USER_PROTOCOL_F_STATUS,
 		[STEP_STATUS_FEATURES_OK] = VHOST_USER_PROTOCOL_F_STATUS,
+		[STEP_STATUS_ADD_FEATURES_OK] = VHOST_USER_PROTOCOL_F_STATUS,
 		[STEP_STATUS_DRIVER_OK] = VHOST_USER_PROTOCOL_F_STATUS,
 		[STEP_SHMEM] = VHOST_USER_PROTOCOL_F_SHMEM,
 		[STEP_INFLIGHT] = VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD,

@@ -80,6 +80,8 @@ static void respond(const struct vhost_user_header *h, const uint8_t *payload)
 	case VHOST_USER_GET_VRING_BASE:
 	case VHOST_USER_GET_CONFIG:
 		return reply(h->request, payload, h->size, NULL);
+	case VHOST_USER_GET_STATUS:
+		return reply_u64(h->request, 0);
 	case VHOST_USER_GET_SHMEM_CONFIG:
 		return reply(h->request, shmem, sizeof(shmem), NULL);
 	case VHOST_USER_GET_INFLIGHT_FD:
