@@ -45,9 +45,9 @@ static const struct resource {
 	uint8_t red, green, blue;
 } resources[RESOURCES] = {
 	{VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, 64, 64, 2, 1, 0},
-	{VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 200, 150, 0, 1, 2},
-	{VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 400, 300, 2, 1, 0},
-	{VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, 300, 333, 3, 2, 1},
+	{VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 100, 80, 0, 1, 2},
+	{VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 300, 200, 2, 1, 0},
+	{VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, 120, 170, 3, 2, 1},
 };
 
 struct run {
@@ -55,6 +55,7 @@ struct run {
 	struct fuzz_input in;
 	uint64_t fence;
 	uint8_t fill;
+	struct peer_cursor cursors[SCANOUTS]; // as they are to be seen
 };
 
 /* ---- commands ---- */
@@ -121,6 +122,22 @@ static void set_scanout(struct run *r)
 	command(r, GPU_CONTROL_QUEUE, &c, sizeof(c));
 }
 
+/* A cursor that was never shown is not moved. */
+static void expect_cursor(struct run *r, const struct virtio_gpu_update_cursor *c)
+{
+	struct peer_cursor *cursor = &r->cursors[c->pos.scanout_id];
+	const bool update = c->hdr.type == VIRTIO_GPU_CMD_UPDATE_CURSOR;
+	const bool found = gpu_resource_find(&r->g.gpu.resources, c->resource_id) != NULL;
+
+	if ((update && c->resource_id && !found) || (!cursor->known && (!update || !found)))
+		return;
+	cursor->known = true;
+	if (update)
+		cursor->visible = found;
+	cursor->x = c->pos.x;
+	cursor->y = c->pos.y;
+}
+
 static void cursor(struct run *r, uint32_t type)
 {
 	const uint8_t which = fuzz_u8(&r->in);
@@ -130,6 +147,7 @@ static void cursor(struct run *r, uint32_t type)
 		.hot_x = which};
 
 	command(r, GPU_CURSOR_QUEUE, &c, sizeof(c));
+	expect_cursor(r, &c);
 }
 
 static void ask_info(struct run *r)
@@ -182,11 +200,15 @@ static void say(struct run *r)
 	gpu_rig_turn(&r->g, 1);
 }
 
+/* Some come together with the next command. */
 static void answer(struct run *r)
 {
-	for (unsigned n = 1 + fuzz_u8(&r->in) % 4; n; n--)
+	const uint8_t how = fuzz_u8(&r->in);
+
+	for (unsigned n = 1 + how % 4; n; n--)
 		peer_answer(&r->g.peer);
-	gpu_rig_turn(&r->g, 1);
+	if (!(how & 0x80))
+		gpu_rig_turn(&r->g, 1);
 }
 
 static void read_some(struct run *r)
@@ -225,18 +247,21 @@ static void settle(struct run *r)
 static void check_pixels(const struct peer_screen *seen, const struct gpu_scanout *s)
 {
 	const struct resource *f = &resources[s->res->id - 1];
+	uint32_t wrong = 0;
 
 	FUZZ_CHECK(seen->pixels && seen->width == s->rect.width && seen->height == s->rect.height);
 	for (uint32_t y = 0; y < seen->height; y++) {
-		const uint8_t *from = s->res->buf->map
-			+ (size_t)(s->rect.y + y) * s->res->buf->stride + s->rect.x * 4;
+		const struct dbuf *buf = s->res->buf;
+		const uint8_t *from =
+			buf->map + (size_t)(s->rect.y + y) * buf->stride + s->rect.x * 4;
 		const uint32_t *p = seen->pixels + (size_t)y * seen->width;
 
 		for (uint32_t x = 0; x < seen->width; x++, from += 4)
-			FUZZ_CHECK((p[x] & 0xffffff)
-				== ((uint32_t)from[f->red] << 16 | (uint32_t)from[f->green] << 8
-					| from[f->blue]));
+			wrong |= p[x]
+				^ ((uint32_t)from[f->red] << 16 | (uint32_t)from[f->green] << 8
+					| from[f->blue]);
 	}
+	FUZZ_CHECK(!(wrong & 0xffffff));
 }
 
 static void check_pictures(const struct run *r)
@@ -251,12 +276,31 @@ static void check_pictures(const struct run *r)
 	}
 }
 
+static void check_cursors(const struct run *r)
+{
+	for (unsigned i = 0; i < SCANOUTS; i++) {
+		const struct peer_cursor *seen = &r->g.peer.cursors[i], *c = &r->cursors[i];
+
+		FUZZ_CHECK(seen->known == c->known && seen->visible == c->visible);
+		FUZZ_CHECK(seen->x == c->x && seen->y == c->y);
+	}
+}
+
 /* ---- one input ---- */
 
 static void begin(struct run *r)
 {
 	for (unsigned i = 0; i < RESOURCES; i++)
 		make_resource(r, i);
+}
+
+/* All cursors are hidden, at the origin. */
+static void reset(struct run *r)
+{
+	gpu_rig_reset(&r->g);
+	for (unsigned i = 0; i < SCANOUTS; i++)
+		r->cursors[i] = (struct peer_cursor){.known = r->cursors[i].known};
+	begin(r);
 }
 
 static void driver_record(struct run *r, enum record record)
@@ -329,8 +373,7 @@ static void run_record(struct run *r)
 		gpu_rig_start(&r->g);
 		break;
 	case RESET:
-		gpu_rig_reset(&r->g);
-		begin(r);
+		reset(r);
 		break;
 	case READ:
 	case ANSWER:
@@ -359,6 +402,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run_record(&r);
 	settle(&r);
 	check_pictures(&r);
+	check_cursors(&r);
 	gpu_rig_finish(&r.g);
 	return 0;
 }

@@ -272,12 +272,16 @@ static void send_message(struct run *r)
 	rig_turn(&r->rig, 1);
 }
 
+/* The fields: how long, a descriptor's kind or 0, the bytes. */
 static void send_raw(struct run *r)
 {
 	size_t len = fuzz_u8(&r->in);
+	const uint8_t kind = fuzz_u8(&r->in);
 	const uint8_t *bytes = fuzz_take(&r->in, &len);
+	int fd = kind ? make_fd(r, (kind - 1u) % FD_KINDS) : -1;
 
-	rig_send(&r->rig, bytes, len, NULL, 0);
+	rig_send(&r->rig, bytes, len, &fd, fd >= 0);
+	fd_close(&fd);
 }
 
 static void kick(struct run *r)

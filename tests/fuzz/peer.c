@@ -106,6 +106,15 @@ static void on_scanout(struct peer *p)
 	FUZZ_CHECK(s->pixels);
 }
 
+static void on_cursor(struct peer *p)
+{
+	const struct vhost_user_gpu_cursor_pos *pos = &p->m.pos;
+	const bool hide = p->m.hdr.request == VHOST_USER_GPU_CURSOR_POS_HIDE;
+
+	FUZZ_CHECK(pos->scanout_id < PEER_SCREENS);
+	p->cursors[pos->scanout_id] = (struct peer_cursor){true, !hide, pos->x, pos->y};
+}
+
 static void on_question(struct peer *p)
 {
 	if (p->m.hdr.request == VHOST_USER_GPU_GET_EDID)
@@ -133,7 +142,7 @@ static void on_message(struct peer *p)
 	case VHOST_USER_GPU_CURSOR_POS:
 	case VHOST_USER_GPU_CURSOR_POS_HIDE:
 	case VHOST_USER_GPU_CURSOR_UPDATE:
-		FUZZ_CHECK(p->m.pos.scanout_id < PEER_SCREENS);
+		on_cursor(p);
 		break;
 	default:
 		break;

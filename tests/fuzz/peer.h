@@ -18,6 +18,11 @@ struct peer_screen {
 	uint32_t *pixels; // NULL: off
 };
 
+struct peer_cursor {
+	bool known, visible;
+	uint32_t x, y;
+};
+
 struct peer {
 	int fd;           // -1: closed
 	uint64_t offered; // features
@@ -26,6 +31,7 @@ struct peer {
 	uint32_t questions[PEER_QUESTIONS]; // not answered yet
 	unsigned asked, answered;
 	struct peer_screen screens[PEER_SCREENS];
+	struct peer_cursor cursors[PEER_SCREENS];
 	struct {
 		struct vhost_user_gpu_header hdr;
 		union {

@@ -47,8 +47,8 @@ def state(request, index, num, **kw):
     return msg(request, struct.pack('<II', index, num), **kw)
 
 
-def raw(data):
-    return u8(1, len(data)) + data
+def raw(data, fd=None):
+    return u8(1, len(data), 0 if fd is None else fd + 1) + data
 
 
 def turn(n):
@@ -83,7 +83,8 @@ HIGH_REGION = region(HIGH, MEMORY, UVA + HIGH, 0)
 
 
 def negotiate(features=1 << 30 | 1 << 32, protocol=(1 << 64) - 1 & ~(1 << 21)):
-    return (msg(1) + msg(15) + u64msg(16, protocol) + msg(17) + msg(3) + u64msg(2, features))
+    queues = msg(17) if protocol & 1 else b''
+    return msg(1) + msg(15) + u64msg(16, protocol) + queues + msg(3) + u64msg(2, features)
 
 
 def mem_table(flags=0):
@@ -134,6 +135,11 @@ def requests():
     return (poke(0x8000, u8(0)) + poke(0x8020, u8(1)) + poke(0x8040, u8(2))
             + poke(0x9000, b''.join(inner))
             + ring_memory(0, descs, [0, 2, 4, 6]))
+
+
+def five_pieces(first):
+    return b''.join(
+        desc(0x8000 + i * 8, 8, 1 if i < 4 else 0, first + i + 1) for i in range(5))
 
 
 def bring_up(**kw):
@@ -207,6 +213,7 @@ def messages():
         'config-change': negotiate() + msg(21, fds=(SOCKET,)) + CONFIG + turn(1)
             + msg(21, fds=(DEAD_SOCKET,))
             + CONFIG + msg(21, fds=(EVENT,)) + CONFIG + msg(21, fds=(PIPE,)) + turn(1),
+        'dead-backend': negotiate() + msg(21, fds=(DEAD_SOCKET,)) + turn(2) + CONFIG,
         'backend-fds': negotiate() + b''.join(msg(21, fds=(k,), flags=NEED_REPLY)
             + CONFIG for k in range(15)),
         'gpu-sockets': negotiate() + b''.join(msg(33, fds=(k,), flags=NEED_REPLY)
@@ -220,6 +227,26 @@ def messages():
         'kick-changes': bring_up() + u64msg(12, 0, fds=(KICK0,)) + kick(0)
             + u64msg(12, 0, fds=(PIPE,)) + kick(0)
             + u64msg(12, 0, fds=(NULL,), flags=NEED_REPLY) + stop_ring(0),
+        'full-ring': negotiate() + mem_table() + poke(0x8000, bytes(64))
+            + ring_memory(0, [desc(0x8000, 8)] * 8, range(8)) + start_ring(0) + kick(0) + turn(3),
+        'starved': negotiate() + mem_table() + poke(0x8000, u8(1))
+            + ring_memory(0, [desc(0x8000 + i % 5 * 8, 8, 1 if i % 5 < 4 else 0, i + 1)
+                              for i in range(15)], [])
+            + b''.join(poke(ring_at(0) + 0xf0 + i * 80, five_pieces(15 + i * 5)) for i in range(3))
+            + poke(ring_at(0) + 0x400, struct.pack('<HH', 0, 6) + b''.join(
+                u16(5 * i) for i in range(6))) + start_ring(0, size=32) + kick(0)
+            + (FINISH + turn(1)) * 3 + stop_ring(0),
+        'truncated-table': negotiate() + mem_table() + requests() + truncate(0, 2) + start_ring(0)
+            + kick(0) + msg(40) + stop_ring(0),
+        'late-fd': negotiate() + raw(struct.pack('<III', 1, 1, 0)[:5]) + turn(1)
+            + raw(struct.pack('<III', 1, 1, 0)[5:], EVENT) + turn(1),
+        'raw-fd': negotiate() + raw(struct.pack('<IIIQ', 13, 1, 8, 0), EVENT) + turn(1),
+        'no-kick-fd': negotiate() + mem_table() + u64msg(12, 0x100, flags=NEED_REPLY)
+            + u64msg(12, 0x100),
+        'pause-without-reset': negotiate(protocol=8) + mem_table() + requests() + start_ring(0)
+            + kick(0) + stop_ring(0) + start_ring(0, base=4) + stop_ring(0) + start_ring(0)
+            + kick(0),
+        'remove-unknown': negotiate() + mem_table() + rem_reg(region(1, 2, 3, 4)) + RECONNECT,
         'loop': negotiate() + mem_table() + ring_memory(0, [desc(0x8000, 4, 1, 0)], [0])
             + start_ring(0) + msg(40)
             + stop_ring(0) + u64msg(39, 0) + requests() + start_ring(0) + kick(0),
@@ -233,9 +260,7 @@ def messages():
     for name, data in conversations.items():
         save(f, name, u8(0) + data)
         save(f, name + '-pieces', u8(2) + data)
-        if 'gpu' in name or name in ('bring-up', 'every', 'reset-in-flight', 'memory-changes',
-            'truncated'):
-            save(f, name + '-on-gpu', u8(1) + data)
+        save(f, name + '-on-gpu', u8(1) + data)
     save(f, 'mute', u8(4) + negotiate() + b''.join(msg(1) for _ in range(180)))
 
 
@@ -276,6 +301,14 @@ def vqs():
             + desc(0x2000, 8, 1, 0))
     vq('indirect-large', [desc(0x1000, 16 * 64, 4)] * 8, list(range(8)),
        tail=b''.join(desc(0x2000, 8, 1 if i < 63 else 0, i + 1) for i in range(64)))
+    for seed in range(10):
+        vq('indirect-held-%d' % seed, [desc(0x1000, 16 * 64, 4)] * 8, list(range(8)),
+           seed=seed * 77,
+           tail=b''.join(desc(0x2000, 8, 1 if i < 63 else 0, i + 1) for i in range(64)))
+    vq('indirect-next', [desc(0x1000, 48, 5, 1), desc(0x2000, 8)], [0], tail=inner)
+    vq('indirect-outside', [desc(1 << 33, 48, 4)], [0])
+    vq('indirect-wraps', [desc((1 << 64) - 16, 48, 4)], [0])
+    vq('indirect-long', [desc(0x1000, 16 * 2048, 4)], [0])
     vq('indirect-border', [desc(0x3ff0, 32, 4)], [0], flags=6)
     vq('indirect-size', [desc(0x1000, 15, 4), desc(0x1000, 0, 4)], [0, 1], tail=inner)
     vq('border', [desc(0x3ff0, 64, 0)], [0], flags=6)
@@ -419,7 +452,8 @@ def gpus():
             + control(attach(1, (FREE, 8000), (HIGH, 8384)))
             + control(transfer(1, rect(0, 0, 64, 64))) + GPU_GOES
             + control(transfer(1, rect(0, 0, 64, 64))) + GPU_COMES
-            + control(transfer(1, rect(1, 1, 2, 63))),
+            + control(transfer(1, rect(1, 1, 2, 63)))
+            + control(transfer(1, rect(1, 1, 2, 2), 9000)),
         'truncated': control(create_2d(1, 1, 64, 64)) + control(attach(1, (HIGH + 8192, 16384)))
             + u8(14, 3)
             + control(transfer(1, rect(0, 0, 64, 64))) + GPU_GOES + GPU_COMES
@@ -440,6 +474,18 @@ def gpus():
             control(transfer(1, rect(0, 0, 32, 32), off)) for off in (4, 1 << 63, (1 << 64) - 1))
             + control(transfer(1, rect(31, 31, 1, 1), 4092))
             + control(transfer(1, rect(31, 31, 1, 1), 4093)),
+        'no-such-id': b''.join(control(c) for c in (
+            unref(9), detach(9), attach(9, (FREE, 4096)), uuid(9), flush(9, rect(0, 0, 1, 1)),
+            transfer(9, rect(0, 0, 1, 1)), set_scanout(0, 9, rect(0, 0, 1, 1)),
+            set_scanout(16, 0, rect(0, 0, 0, 0)))) + on_cursor(cursor(0x300, 0, 0, 0, 9))
+            + on_cursor(cursor(0x301, 16, 0, 0, 0)),
+        'no-such-format': control(create_2d(1, 0, 8, 8)) + control(create_2d(1, 5, 8, 8))
+            + control(create_2d(1, 135, 8, 8)),
+        'many-resources': b''.join(control(create_2d(i, 1, 4, 4)) for i in range(1, 19)),
+        'no-memory-to-attach': b''.join(control(create_2d(i, 1, 256, 256)) for i in range(1, 9))
+            + control(attach(1, (FREE, 4096))),
+        'no-backing': control(create_2d(1, 1, 8, 8)) + control(transfer(1, rect(0, 0, 8, 8)))
+            + control(attach(1)) + control(transfer(1, rect(0, 0, 8, 8))),
         'short': b''.join(control(create_2d(1, 1, 8, 8)[:n]) for n in (0, 1, 23, 24, 39))
             + control(b''),
         'no-room': control(gpu_hdr(0x100), 0) + control(gpu_hdr(0x100), 10) + control(edid(0), 25),
@@ -524,6 +570,9 @@ def displays():
             + ans,
         'large-slow': hello + so(0, 2) + xf(2) + fl(2) + rd(5000) + fl(2, 0, 0, 50, 50)
             + fl(2, 9, 9, 3, 3) + rd(70000) * 8 + ans,
+        'change-between-rectangles': hello + so(0, 2) + fl(2) + rd(60000) * 5
+            + b''.join(fl(2, 36 * i, 0, 1, 100) for i in range(7)) + u8(8, 0x83) + so(0, 3)
+            + fl(3) + (rd(60000) + ans) * 6,
         'change-under-way': hello + so(0, 2) + fl(2) + rd(99) + so(0, 3) + fl(3) + rd(99)
             + so(0, 4) + rd(130000),
         'off-on-new-socket': hello + some + rd(65000) + close + so(0, 4) + opn(1) + hello
