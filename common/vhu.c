@@ -85,7 +85,7 @@ static int accept_silently(struct vhu *v, struct vhu_msg *m)
 
 /* ---- memory ---- */
 
-/* Swaps the map. Rings that do not lie in the new one are broken; the rest goes on. */
+/* Swaps the map. A ring that is not in the new one rests until it is in one again. */
 static void use_memory(struct vhu *v, struct gmem *mem)
 {
 	gmem_unref(v->mem);
@@ -93,8 +93,8 @@ static void use_memory(struct vhu *v, struct gmem *mem)
 	for (unsigned i = 0; i < v->device->n_queues; i++) {
 		struct vhu_queue *q = &v->queues[i];
 
-		if (q->started && vq_move(&q->vq, mem) < 0 && q->err >= 0)
-			fd_signal(q->err);
+		if (q->started && vq_move(&q->vq, mem) == 0)
+			loop_defer(v->loop, &q->turn);
 	}
 	if (v->device->memory)
 		v->device->memory(v->dev, mem);
@@ -236,7 +236,7 @@ static int set_vring_kick(struct vhu *v, struct vhu_msg *m)
 	if (r < 0)
 		return r;
 	if (fd < 0) {
-		log_warn("%s: ring %u without a kick descriptor: polling is not supported",
+		log_info("%s: ring %u without a kick descriptor: polling is not supported",
 			v->device->name, q->index);
 		return -ENOTSUP;
 	}

@@ -236,7 +236,7 @@ void vhu_queue_stop(struct vhu_queue *q, bool drain)
 		q->vq.broken = true; // from here on nothing is written to the guest
 	if (v->device->queue_stop)
 		v->device->queue_stop(v->dev, q->index);
-	while ((req = vq_in_flight(&q->vq, 0)))
+	for (unsigned from = 0; (req = vq_in_flight(&q->vq, from)); from = req->head + 1u)
 		vhu_finish_written(req, 0);
 	on_notify(&q->notify);
 	loop_cancel(v->loop, &q->notify);

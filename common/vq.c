@@ -41,6 +41,11 @@ static slow int broken(struct vq *q, const char *why, unsigned value)
 
 /* ---- the ring's own memory ---- */
 
+static bool is_usable(const struct vq *q)
+{
+	return !q->broken && !q->away;
+}
+
 static uint16_t avail_load(const struct vq *q, unsigned i)
 {
 	return le16toh(q->avail[i]);
@@ -131,9 +136,8 @@ int vq_move(struct vq *q, struct gmem *mem)
 	q->mem = gmem_ref(mem);
 	gmem_unref(old); // may be the same
 	q->hint = 0;
-	if (find_rings(q, mem) < 0)
-		return broken(q, "its ring left guest memory", 0);
-	return 0;
+	q->away = find_rings(q, mem) < 0;
+	return q->away ? -EFAULT : 0;
 }
 
 void vq_stop(struct vq *q)
@@ -314,6 +318,8 @@ int vq_pop(struct vq *q, struct vq_req **req)
 
 	if (q->broken)
 		return -EPROTO;
+	if (q->away)
+		return 0;
 	head = next_head(q);
 	if (head == -ENOENT)
 		return 0;
@@ -342,6 +348,8 @@ void vq_push(struct vq_req *req, uint32_t written)
 	struct vq *q = req->vq;
 	volatile uint32_t *elem;
 
+	if (q->away)
+		broken(q, "a request returned while its ring was not in guest memory", req->head);
 	if (!q->broken) {
 		elem = (volatile uint32_t *)q->used + 1 + 2u * (q->used_idx & q->mask);
 		elem[0] = htole32(req->head);
@@ -360,7 +368,7 @@ bool vq_notify(struct vq *q)
 	uint16_t old = q->signalled, event;
 	bool valid = q->signalled_valid;
 
-	if (q->used_idx == old || q->broken)
+	if (q->used_idx == old || !is_usable(q))
 		return false;
 	__atomic_store_n(used_u16(q, 1), htole16(q->used_idx), __ATOMIC_RELEASE);
 	q->signalled = q->used_idx;
@@ -374,18 +382,18 @@ bool vq_notify(struct vq *q)
 
 bool vq_has_more(const struct vq *q)
 {
-	return !q->broken && avail_idx_acquire(q) != q->next_avail;
+	return is_usable(q) && avail_idx_acquire(q) != q->next_avail;
 }
 
 void vq_disable_kicks(struct vq *q)
 {
-	if (!q->cfg.event_idx && !q->broken)
+	if (!q->cfg.event_idx && is_usable(q))
 		*used_u16(q, 0) = htole16(VRING_USED_F_NO_NOTIFY);
 }
 
 bool vq_enable_kicks(struct vq *q)
 {
-	if (q->broken)
+	if (!is_usable(q))
 		return true;
 	if (q->cfg.event_idx)
 		*avail_event(q) = htole16(q->next_avail);

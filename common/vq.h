@@ -79,6 +79,7 @@ struct vq {
 	struct gmem *mem; // a reference
 	unsigned hint;
 	bool broken;
+	bool away; // the ring is not in guest memory at present
 	const void *desc;
 	const volatile uint16_t *avail; // flags, idx, ring[size], used_event
 	void *used;                     // flags, idx, {id, len}[size], avail_event
@@ -100,8 +101,11 @@ struct vq {
  */
 int vq_start(struct vq *q, const struct vq_config *cfg, struct gmem *mem);
 
-/* Moves to a new memory map. What is in flight stays with the old one. -EFAULT: the queue is
- * broken. */
+/*
+ * Moves to a new memory map. What is in flight stays with the old one. -EFAULT: the ring is not in it,
+ * and nothing of the queue is touched until it moves to one that has it; a request that returns
+ * meanwhile breaks the queue.
+ */
 int vq_move(struct vq *q, struct gmem *mem);
 
 /* Frees all of it. Requests in flight are gone: the device has forgotten them before. */
