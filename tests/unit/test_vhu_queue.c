@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: MIT */
+/* The rings of a vhost-user device: when they run, stop, break and begin again. */
+#define _GNU_SOURCE
+#include "unit.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <linux/virtio_config.h>
+
+static struct rig rig;
+static unsigned fds_before;
+
+static int setup(void **state)
+{
+	(void)state;
+	fds_before = count_fds();
+	rig_init(&rig);
+	rig_negotiate(&rig, 0);
+	rig_tell_u64(&rig, VHOST_USER_SET_FEATURES, 1ull << VHOST_USER_F_PROTOCOL_FEATURES);
+	rig_set_memory(&rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_finish(&rig);
+	assert_int_equal(count_fds(), fds_before);
+	return 0;
+}
+
+/* Offers a chain: 4 bytes to read, 16 to write. */
+static void offer(unsigned head)
+{
+	memcpy(hand_ptr(&rig.hand, HAND_BUF), "ping", 4);
+	hand_desc(&rig.hand, head, HAND_BUF, 4, VRING_DESC_F_NEXT, head + 1);
+	hand_desc(&rig.hand, head + 1, HAND_BUF + 64, 16, VRING_DESC_F_WRITE, 0);
+	hand_offer(&rig.hand, head);
+}
+
+static uint16_t used(void)
+{
+	return hand_used_idx(&rig.hand);
+}
+
+/* ---- start ---- */
+
+static void test_serves(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 1);
+	assert_int_equal(used(), 1);
+	assert_int_equal(hand_used_id(&rig.hand, 0), 2);
+	assert_int_equal(hand_used_len(&rig.hand, 0), 4);
+	assert_memory_equal(hand_ptr(&rig.hand, HAND_BUF + 64), "ping", 5); // and not a byte more
+	assert_int_equal(rig_count(rig.call), 1);
+	rig_kick(&rig); // for nothing
+	assert_int_equal(rig.dev.requests, 1);
+	assert_int_equal(rig_count(rig.call), 0);
+	assert_int_equal(rig_count(rig.err), 0);
+}
+
+/* What came before the ring was started needs no kick. */
+static void test_serves_what_waits(void **state)
+{
+	(void)state;
+	offer(0);
+	rig_start(&rig, 1, 0);
+	assert_int_equal(rig.dev.requests, 1);
+	assert_int_equal(rig.dev.queue, 1);
+}
+
+static void tell_kick(int fd)
+{
+	const uint64_t index = 0;
+
+	rig_tell(&rig,
+		(struct rig_msg){.request = VHOST_USER_SET_VRING_KICK,
+			.payload = &index,
+			.size = 8,
+			.fds = &fd,
+			.n_fds = 1});
+}
+
+static void tell_addr(struct vhost_user_vring_addr addr)
+{
+	rig_tell(&rig,
+		(struct rig_msg){.request = VHOST_USER_SET_VRING_ADDR,
+			.payload = &addr,
+			.size = sizeof(addr)});
+}
+
+/* It runs when the last of kick, address, size and enable has come, whichever that is. */
+static void test_start_in_any_order(void **state)
+{
+	(void)state;
+	offer(0);
+	for (unsigned last = 0; last < 4; last++) {
+		rig_reconnect(&rig);
+		rig_negotiate(&rig, 0);
+		rig_set_memory(&rig);
+		for (unsigned i = 1; i <= 4; i++) {
+			assert_int_equal(rig.dev.requests, 0);
+			switch ((last + i) % 4) {
+			case 0:
+				tell_kick(rig.kick);
+				break;
+			case 1:
+				tell_addr(rig_ring_addr(0));
+				break;
+			case 2:
+				rig_tell_state(&rig, VHOST_USER_SET_VRING_NUM, 0, 8);
+				break;
+			case 3:
+				rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+				break;
+			}
+		}
+		/* Address and size start nothing by themselves: no front-end sends them last. */
+		if (last == 1 || last == 2)
+			rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+		assert_int_equal(rig.dev.requests, 1);
+		rig.hand.used[1] = 0;
+	}
+}
+
+static void test_disabled(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+/* Who does not know SET_VRING_ENABLE has rings that run at once. */
+static void test_without_protocol_features(void **state)
+{
+	(void)state;
+	rig_tell_u64(&rig, VHOST_USER_SET_FEATURES, 1ull << VIRTIO_F_VERSION_1);
+	offer(0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_NUM, 0, 8);
+	tell_addr(rig_ring_addr(0));
+	tell_kick(rig.kick);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+static void test_event_idx(void **state)
+{
+	(void)state;
+	rig_tell_u64(&rig, VHOST_USER_SET_FEATURES,
+		1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VIRTIO_RING_F_EVENT_IDX);
+	rig_start(&rig, 0, 0);
+	*hand_used_event(&rig.hand) = 1;
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(*hand_avail_event(&rig.hand), 1);
+	assert_int_equal(rig_count(rig.call), 1); // the first time always
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig_count(rig.call), 1);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig_count(rig.call), 0); // the driver has not moved its mark
+	assert_int_equal(used(), 3);
+}
+
+static void test_gpa_addresses(void **state)
+{
+	const struct vhost_user_vring_addr addr = {.avail = HAND_AVAIL, .used = HAND_USED};
+	uint64_t offered = rig_get(&rig, VHOST_USER_GET_PROTOCOL_FEATURES);
+
+	(void)state;
+	rig_tell_u64(&rig, VHOST_USER_SET_PROTOCOL_FEATURES, offered);
+	offer(0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_NUM, 0, 8);
+	tell_addr(addr);
+	tell_kick(rig.kick);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+/* Addresses that are nowhere are the guest's doing: it is told, and the front-end keeps us. */
+static void test_addresses_outside(void **state)
+{
+	struct vhost_user_vring_addr addr = rig_ring_addr(0);
+
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_stop(&rig, 0);
+	addr.used = 0x1234;
+	tell_addr(addr);
+	tell_kick(rig.kick);
+	assert_int_equal(rig_count(rig.err), 1);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 0);
+	tell_addr(rig_ring_addr(0));
+	tell_kick(rig.kick);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+/* What a running ring lies on cannot be changed under it. */
+static void test_running_ring_refuses(void **state)
+{
+	const struct vhost_user_vring_addr addr = rig_ring_addr(0);
+
+	(void)state;
+	rig_start(&rig, 0, 0);
+	assert_int_not_equal(rig_ack_state(&rig, VHOST_USER_SET_VRING_NUM, 0, 16), 0);
+	assert_int_not_equal(rig_ack_state(&rig, VHOST_USER_SET_VRING_BASE, 0, 1), 0);
+	assert_int_not_equal(rig_ack(&rig,
+				     (struct rig_msg){.request = VHOST_USER_SET_VRING_ADDR,
+					     .payload = &addr,
+					     .size = sizeof(addr)}),
+		0);
+}
+
+/* ---- eventfds ---- */
+
+static void test_new_kick(void **state)
+{
+	int kick = eventfd(0, EFD_NONBLOCK);
+
+	(void)state;
+	rig_start(&rig, 0, 0);
+	tell_kick(kick);
+	offer(0);
+	rig_kick(&rig); // the old one
+	assert_int_equal(rig.dev.requests, 0);
+	assert_int_equal(eventfd_write(kick, 1), 0);
+	rig_turns(&rig);
+	assert_int_equal(rig.dev.requests, 1);
+	close(kick);
+}
+
+/* Many kicks that nobody reads: the counter is never the reason that one is missed. */
+static void test_kicks_are_not_read(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	for (unsigned i = 1; i < 50; i++) {
+		offer(i % 7);
+		rig_kick(&rig);
+		assert_int_equal(rig.dev.requests, i);
+	}
+	assert_int_equal(rig_count(rig.kick), 49);
+}
+
+static void test_without_call_and_err(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_tell_u64(&rig, VHOST_USER_SET_VRING_CALL, VHOST_USER_VRING_NOFD);
+	rig_tell_u64(&rig, VHOST_USER_SET_VRING_ERR, VHOST_USER_VRING_NOFD);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(used(), 1);
+	hand_offer(&rig.hand, 99);
+	rig_kick(&rig);
+	assert_int_equal(rig_count(rig.call) + rig_count(rig.err), 0);
+}
+
+static void test_no_interrupt(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig.hand.avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(used(), 1);
+	assert_int_equal(rig_count(rig.call), 0);
+}
+
+/* While a ring is served it wants no kicks; afterwards it does. */
+static uint16_t flags_seen;
+
+static void look_at_flags(void)
+{
+	flags_seen = rig.hand.used[0];
+}
+
+static void test_no_kicks_while_serving(void **state)
+{
+	(void)state;
+	rig.dev.after = look_at_flags;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(flags_seen, VRING_USED_F_NO_NOTIFY);
+	assert_int_equal(rig.hand.used[0], 0);
+}
+
+/* ---- turns ---- */
+
+static void offer_again(void)
+{
+	hand_offer(&rig.hand, 0);
+}
+
+/* A driver that always has more does not keep the loop from others. */
+static void test_endless_driver(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig.dev.after = offer_again;
+	offer(0);
+	assert_int_equal(eventfd_write(rig.kick, 1), 0);
+	assert_int_equal(loop_turn(rig.loop, 0), 0);
+	assert_in_range(rig.dev.requests, 8, 16);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), 0);
+	rig.dev.after = NULL;
+	rig_turns(&rig);
+	assert_int_equal(used(), (uint16_t)rig.dev.requests);
+	assert_int_equal(rig.hand.avail[1], (uint16_t)rig.dev.requests); // none is left
+}
+
+static void test_late_answers(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	offer(2);
+	offer(4);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.n_kept, 3);
+	assert_int_equal(used(), 0);
+	assert_int_equal(rig_count(rig.call), 0);
+	vhu_finish(rig.dev.kept[1], "late", 4);
+	vhu_finish_written(rig.dev.kept[2], 5);
+	assert_int_equal(used(), 0); // at the end of the turn
+	rig_turns(&rig);
+	assert_int_equal(used(), 2);
+	assert_int_equal(hand_used_id(&rig.hand, 0), 2);
+	assert_int_equal(hand_used_len(&rig.hand, 0), 4);
+	assert_int_equal(hand_used_id(&rig.hand, 1), 4);
+	assert_int_equal(hand_used_len(&rig.hand, 1), 5);
+	assert_int_equal(rig_count(rig.call), 1); // once for both
+	rig.dev.n_kept = 1;
+}
+
+/* An answer that is longer than its room is cut, and said to be so long. */
+static void test_long_answers(void **state)
+{
+	char reply[100];
+
+	(void)state;
+	memset(reply, 'x', sizeof(reply));
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	vhu_finish(rig.dev.kept[--rig.dev.n_kept], reply, sizeof(reply));
+	rig_turns(&rig);
+	assert_int_equal(hand_used_len(&rig.hand, 0), 16);
+	assert_int_equal(*hand_ptr(&rig.hand, HAND_BUF + 79), 'x');
+	assert_int_equal(*hand_ptr(&rig.hand, HAND_BUF + 80), 0);
+}
+
+/* More large chains than there is room for wait, and are served without another kick. */
+static void test_starved(void **state)
+{
+	const unsigned n = VQ_LARGE + 2;
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		hand_table(&rig.hand, HAND_FAR, i,
+			(struct vring_desc){
+				HAND_BUF, 1, i < 4 ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)});
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	for (unsigned i = 0; i < n; i++) {
+		hand_desc(&rig.hand, i, HAND_FAR, 5 * 16, VRING_DESC_F_INDIRECT, 0);
+		hand_offer(&rig.hand, i);
+	}
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.n_kept, VQ_LARGE);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, VQ_LARGE);
+	vhu_finish(rig.dev.kept[--rig.dev.n_kept], NULL, 0);
+	rig_turns(&rig);
+	assert_int_equal(rig.dev.requests, VQ_LARGE + 1);
+	rig.dev.keep = false;
+	vhu_finish(rig.dev.kept[--rig.dev.n_kept], NULL, 0);
+	rig_turns(&rig);
+	assert_int_equal(rig.dev.requests, n);
+	assert_int_equal(used(), 3);
+}
+
+/* ---- stop ---- */
+
+static void test_stop(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 2);
+	assert_int_equal(rig.dev.stops, 1);
+	assert_int_equal(used(), 2); // the driver sees the end of what it asked for
+	assert_int_equal(hand_used_len(&rig.hand, 0), 7);
+	assert_int_equal(rig_count(rig.call), 1);
+	offer(4);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 2);
+	assert_int_equal(rig_stop(&rig, 0), 2); // stopped is stopped
+	assert_int_equal(rig.dev.stops, 1);
+}
+
+static void test_stop_what_never_ran(void **state)
+{
+	(void)state;
+	assert_int_equal(rig_stop(&rig, 2), 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_BASE, 2, 1234);
+	assert_int_equal(rig_stop(&rig, 2), 1234);
+	assert_int_equal(rig.dev.stops, 0);
+}
+
+/* A pause: what came meanwhile is served when it goes on. */
+static void test_goes_on(void **state)
+{
+	uint32_t base;
+
+	(void)state;
+	rig_start(&rig, 0, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		offer(0);
+		rig_kick(&rig);
+	}
+	base = rig_stop(&rig, 0);
+	assert_int_equal(base, 5);
+	offer(3);
+	rig_start(&rig, 0, (uint16_t)base);
+	assert_int_equal(rig.dev.requests, 6);
+	assert_int_equal(hand_used_id(&rig.hand, 5), 3);
+	assert_int_equal(rig.dev.resets, 0);
+}
+
+/* Nothing is lost when a ring is stopped that still has requests waiting. */
+static void test_stop_with_requests_waiting(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 0);
+	offer(0);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 0);
+	rig_start(&rig, 0, 0);
+	assert_int_equal(rig.dev.requests, 2);
+}
+
+static void restart_ring(uint16_t base)
+{
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_BASE, 0, base);
+	rig.hand.avail[1] = rig.hand.used[1] = base;
+	tell_kick(rig.kick);
+}
+
+/* A driver's reset may come as no more than all rings starting at 0 again. */
+static void test_begins_anew(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_start(&rig, 1, 0);
+	assert_int_equal(rig.dev.resets, 0);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 1);
+	restart_ring(0); // ring 1 runs: it was no reset
+	assert_int_equal(rig.dev.resets, 0);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 1);
+	rig_stop(&rig, 1);
+	restart_ring(1); // goes on
+	assert_int_equal(rig.dev.resets, 0);
+	rig_stop(&rig, 0);
+	restart_ring(0);
+	assert_int_equal(rig.dev.resets, 1);
+}
+
+/* A reset that was told is not made twice. */
+static void test_begins_anew_once(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	rig_stop(&rig, 0);
+	rig_tell(&rig, (struct rig_msg){.request = VHOST_USER_RESET_DEVICE});
+	assert_int_equal(rig.dev.resets, 1);
+	restart_ring(0);
+	assert_int_equal(rig.dev.resets, 1);
+}
+
+/* ---- reset ---- */
+
+static void assert_reset(struct rig_msg m)
+{
+	rig.dev.keep = true;
+	rig_start(&rig, 0, rig.hand.avail[1]);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.n_kept, 1);
+	memset(hand_ptr(&rig.hand, HAND_BUF + 64), 0, 16);
+	rig_tell(&rig, m);
+	assert_int_equal(rig.dev.n_kept, 0);
+	assert_int_equal(rig_count(rig.call), 0);
+	assert_int_equal(*hand_ptr(&rig.hand, HAND_BUF + 64), 0); // not a byte to the guest
+}
+
+static void test_reset(void **state)
+{
+	const uint64_t zero = 0;
+
+	(void)state;
+	assert_reset((struct rig_msg){.request = VHOST_USER_RESET_DEVICE});
+	assert_int_equal(used(), 0);
+	assert_int_equal(rig.dev.resets, 1);
+	assert_reset((struct rig_msg){
+		.request = VHOST_USER_SET_STATUS, .payload = &zero, .size = sizeof(zero)});
+	assert_int_equal(used(), 0);
+	assert_int_equal(rig.dev.resets, 2);
+}
+
+/* A reset disables the rings; the next start enables them. */
+static void test_reset_disables(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	rig_tell(&rig, (struct rig_msg){.request = VHOST_USER_RESET_DEVICE});
+	offer(0);
+	tell_kick(rig.kick);
+	assert_int_equal(rig.dev.requests, 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 1);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+/* The front-end is gone, and with it all right to the guest's memory. */
+static void test_destroy_with_requests_in_flight(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	vhu_destroy(rig.vhu);
+	rig.vhu = NULL;
+	assert_int_equal(rig.dev.stops, 1);
+	assert_int_equal(rig.dev.resets, 1);
+	assert_int_equal(used(), 0);
+	assert_int_equal(*hand_ptr(&rig.hand, HAND_BUF + 64), 0);
+	assert_int_equal(rig_count(rig.call), 0);
+	rig_turns(&rig); // no job is left
+}
+
+/* ---- broken rings ---- */
+
+static void test_broken(void **state)
+{
+	(void)state;
+	rig_start(&rig, 0, 0);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), 0);
+	hand_offer(&rig.hand, 99);
+	rig_kick(&rig);
+	assert_int_equal(rig_count(rig.err), 1);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), VIRTIO_CONFIG_S_NEEDS_RESET);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 0);
+	assert_int_equal(rig_count(rig.err), 0); // told once
+	rig_tell(&rig, (struct rig_msg){.request = VHOST_USER_RESET_DEVICE});
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), 0);
+	rig.hand.avail[1] = 0;
+	offer(0);
+	rig_start(&rig, 0, 0);
+	assert_int_equal(rig.dev.requests, 1);
+}
+
+/* A broken ring stops as any other; where it stopped is before the bad chain. */
+static void test_broken_ring_stops(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	hand_offer(&rig.hand, 99);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.n_kept, 1);
+	assert_int_equal(rig_stop(&rig, 0), 1);
+	assert_int_equal(rig.dev.n_kept, 0);
+	assert_int_equal(used(), 0);
+}
+
+/* One ring's trouble is not another's. */
+static void test_other_rings_go_on(void **state)
+{
+	struct vhost_user_vring_addr addr = rig_ring_addr(1);
+	int kick = eventfd(0, EFD_NONBLOCK);
+	const uint64_t one = 1;
+
+	(void)state;
+	rig_start(&rig, 0, 0);
+	addr.desc = HAND_UVA + HAND_FAR; // nothing but zeroes: no request
+	addr.avail = addr.desc + 0x1000;
+	addr.used = addr.desc + 0x2000;
+	tell_addr(addr);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_NUM, 1, 8);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 1, 1);
+	rig_tell(&rig,
+		(struct rig_msg){.request = VHOST_USER_SET_VRING_KICK,
+			.payload = &one,
+			.size = 8,
+			.fds = &kick,
+			.n_fds = 1});
+	*(uint16_t *)(void *)hand_ptr(&rig.hand, HAND_FAR + 0x1002) = 100; // jumps
+	assert_int_equal(eventfd_write(kick, 1), 0);
+	rig_turns(&rig);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 1);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), VIRTIO_CONFIG_S_NEEDS_RESET);
+	close(kick);
+}
+
+/* ---- another memory map ---- */
+
+/* The same memory again while a request is in flight: it ends as if nothing had been. */
+static void test_memory_changes(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	rig_set_memory(&rig);
+	assert_int_equal(rig.dev.memories, 2);
+	vhu_finish(rig.dev.kept[--rig.dev.n_kept], "yes", 3);
+	rig_turns(&rig);
+	assert_int_equal(used(), 1);
+	assert_memory_equal(hand_ptr(&rig.hand, HAND_BUF + 64), "yes", 3);
+	offer(0);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.n_kept, 1);
+}
+
+static void test_memory_of_the_ring_leaves(void **state)
+{
+	const uint8_t empty[8] = {0};
+
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	rig_tell(&rig,
+		(struct rig_msg){.request = VHOST_USER_SET_MEM_TABLE, .payload = empty, .size = 8});
+	assert_int_equal(rig_count(rig.err), 1);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 1);
+	vhu_finish(rig.dev.kept[--rig.dev.n_kept], "no", 2);
+	rig_turns(&rig);
+	assert_int_equal(used(), 0);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), VIRTIO_CONFIG_S_NEEDS_RESET);
+	assert_int_equal(rig_stop(&rig, 0), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(serves),
+		TEST(serves_what_waits),
+		TEST(start_in_any_order),
+		TEST(disabled),
+		TEST(without_protocol_features),
+		TEST(event_idx),
+		TEST(gpa_addresses),
+		TEST(addresses_outside),
+		TEST(running_ring_refuses),
+		TEST(new_kick),
+		TEST(kicks_are_not_read),
+		TEST(without_call_and_err),
+		TEST(no_interrupt),
+		TEST(no_kicks_while_serving),
+		TEST(endless_driver),
+		TEST(late_answers),
+		TEST(long_answers),
+		TEST(starved),
+		TEST(stop),
+		TEST(stop_what_never_ran),
+		TEST(goes_on),
+		TEST(stop_with_requests_waiting),
+		TEST(begins_anew),
+		TEST(begins_anew_once),
+		TEST(reset),
+		TEST(reset_disables),
+		TEST(destroy_with_requests_in_flight),
+		TEST(broken),
+		TEST(broken_ring_stops),
+		TEST(other_rings_go_on),
+		TEST(memory_changes),
+		TEST(memory_of_the_ring_leaves),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
