@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "hostile.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+struct hostile hx;
+
+static const char *binary;
+static struct frontend nobody = {.fd = -1, .backend_fd = -1};
+
+static void pause_ms(long ms)
+{
+	struct timespec t = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+/* ---- the daemon ---- */
+
+void expect_fds(int n)
+{
+	int64_t deadline = wait_deadline(WAIT_DEFAULT);
+	int now;
+
+	while ((now = child_count_fds(&hx.child)) != n && wait_left(deadline))
+		pause_ms(1);
+	assert_int_equal(now, n);
+}
+
+/* With a sanitizer, the daemon says at its end whether it has lost memory. */
+static void stop_daemon(void)
+{
+	if (child_is_alive(&hx.child))
+		assert_ok(child_stop(&hx.child));
+	child_kill(&hx.child);
+	unlink(hx.path);
+}
+
+static void start_daemon(const char *const *args)
+{
+	stop_daemon();
+	assert_ok(child_start_path(&hx.child, binary, hx.path, args));
+	hx.args = args;
+	hostile_connect();
+	expect_answers();
+	hx.idle_fds = child_count_fds(&hx.child) - 1;
+	hostile_leave();
+	expect_fds(hx.idle_fds);
+}
+
+/* A message without its descriptor must not be given descriptor 0: this makes it worth taking. */
+static void make_stdin_tempting(void)
+{
+	int fd = memfd_create("stdin", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, 64 << 20) < 0 || dup2(fd, STDIN_FILENO) < 0)
+		abort();
+	close(fd);
+}
+
+/* Faults end the daemon, and memory that was freed counts as free soon. */
+static void set_sanitizers(void)
+{
+	static const char asan[] = "halt_on_error=1:abort_on_error=1:quarantine_size_mb=1:"
+				   "thread_local_quarantine_size_kb=64";
+
+	setenv("ASAN_OPTIONS", asan, 1);
+	setenv("UBSAN_OPTIONS", "halt_on_error=1:abort_on_error=1:print_stacktrace=1", 1);
+}
+
+/* ---- a front-end ---- */
+
+void hostile_connect(void)
+{
+	assert_ok(frontend_connect(&hx.fe, hx.path));
+}
+
+void hostile_agree(void)
+{
+	hx.fe.acks = true;
+	assert_ok(frontend_negotiate(&hx.fe, hx.features, hx.protocol));
+}
+
+void hostile_give_memory(void)
+{
+	assert_ok(frontend_set_memory(&hx.fe, &hx.guest));
+}
+
+void hostile_start_rings(void)
+{
+	for (uint32_t i = 0; i < RINGS; i++) {
+		struct drv_ring *r = &hx.rings[i];
+
+		r->features = hx.fe.features & (DRV_EVENT_IDX | DRV_INDIRECT);
+		drv_ring_reset(r, 0);
+		assert_ok(frontend_start_ring(&hx.fe, i, r));
+	}
+}
+
+void hostile_show(void)
+{
+	int remote;
+
+	assert_ok(display_peer_open(&hx.peer, &remote));
+	hx.gpu.display = &hx.peer;
+	assert_ok(frontend_gpu_set_socket(&hx.fe, remote));
+	close(remote);
+	assert_ok(display_peer_wait(&hx.peer, VHOST_USER_GPU_SET_PROTOCOL_FEATURES, 1, -1));
+}
+
+void hostile_leave(void)
+{
+	frontend_close(&hx.fe);
+}
+
+static void make_guest(void)
+{
+	assert_ok(guest_init(&hx.guest));
+	assert_int_equal(guest_add_region(&hx.guest, 0, MAIN_SIZE, 0), MAIN_REGION);
+	assert_int_equal(guest_add_region(&hx.guest, LEFT_GPA, SIDE_SIZE, 4096), LEFT_REGION);
+	assert_int_equal(guest_add_region(&hx.guest, BORDER_GPA, SIDE_SIZE, 0), RIGHT_REGION);
+	assert_int_equal(guest_alloc(&hx.guest, HAND_SIZE, 1), 0);
+	for (unsigned i = 0; i < RINGS; i++)
+		assert_ok(drv_ring_init(&hx.rings[i], &hx.guest, RING_NUM, 0));
+	gpu_driver_init(&hx.gpu, &hx.guest, &hx.rings[CONTROL], &hx.rings[CURSOR]);
+}
+
+static void drop_guest(void)
+{
+	if (hx.gpu.display)
+		display_peer_finish(&hx.peer);
+	hx.gpu.display = NULL;
+	if (!hx.guest.regions)
+		return;
+	for (unsigned i = 0; i < RINGS; i++)
+		drv_ring_finish(&hx.rings[i]);
+	guest_finish(&hx.guest);
+}
+
+/* ---- what can be expected ---- */
+
+void expect_closed(void)
+{
+	assert_ok(frontend_wait_close(&hx.fe));
+	hostile_leave();
+}
+
+void expect_answers(void)
+{
+	assert_ok(frontend_barrier(&hx.fe));
+}
+
+void hostile_fds(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fds[i] = hx.guest.regions[MAIN_REGION].fd;
+}
+
+struct frontend_msg hostile_msg(uint32_t request, const void *payload, uint32_t len)
+{
+	return (struct frontend_msg){.request = request,
+		.flags = VHOST_USER_VERSION,
+		.size = len,
+		.payload = payload,
+		.len = len};
+}
+
+void expect_refused(const struct frontend_msg *msg)
+{
+	assert_int_equal(frontend_ack(&hx.fe, msg), -EREMOTEIO);
+	expect_answers();
+	assert_ok(frontend_send(&hx.fe, msg));
+	expect_closed();
+}
+
+void expect_accepted(const struct frontend_msg *msg)
+{
+	assert_ok(frontend_ack(&hx.fe, msg));
+	expect_answers();
+}
+
+void expect_ring_works(unsigned q)
+{
+	struct virtio_gpu_update_cursor cursor = {.pos = {.x = 1}};
+	struct virtio_gpu_resp_display_info info;
+
+	if (q == CONTROL)
+		assert_int_equal(
+			gpu_driver_display_info(&hx.gpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	else
+		assert_int_equal(gpu_driver_cursor(&hx.gpu, VIRTIO_GPU_CMD_MOVE_CURSOR, cursor), 0);
+}
+
+void expect_rings_work(void)
+{
+	expect_ring_works(CONTROL);
+	expect_ring_works(CURSOR);
+}
+
+/* Two rounds: the first one ends the turn in which a kick was seen at the latest. */
+static void settle(void)
+{
+	for (int i = 0; i < 3; i++)
+		expect_answers();
+}
+
+void expect_nothing_used(unsigned q)
+{
+	settle();
+	assert_int_equal(drv_ring_used_count(&hx.rings[q]), 0);
+}
+
+void expect_pending(int ticket)
+{
+	settle();
+	assert_true(gpu_driver_poll(&hx.gpu) >= 0);
+	assert_false(gpu_driver_is_done(&hx.gpu, ticket));
+}
+
+void hostile_stop_ring(unsigned q)
+{
+	uint32_t base;
+
+	assert_ok(frontend_set_vring_enable(&hx.fe, q, false));
+	assert_ok(frontend_get_vring_base(&hx.fe, q, &base));
+	assert_true(base <= UINT16_MAX);
+}
+
+void hostile_restart_ring(unsigned q)
+{
+	hostile_stop_ring(q);
+	drv_ring_reset(&hx.rings[q], 0);
+	gpu_driver_reset(&hx.gpu);
+	assert_ok(frontend_start_ring(&hx.fe, q, &hx.rings[q]));
+}
+
+void expect_broken(unsigned q)
+{
+	struct drv_ring *r = &hx.rings[q];
+
+	assert_ok(drv_ring_wait_err(r, WAIT_DEFAULT));
+	expect_ring_works(!q);
+	assert_int_equal(drv_ring_wait_err(&hx.rings[!q], 0), -ETIMEDOUT);
+	assert_ok(drv_ring_kick_now(r));
+	expect_nothing_used(q);
+	hostile_restart_ring(q);
+	expect_rings_work();
+	assert_int_equal(drv_ring_wait_err(r, 0), -ETIMEDOUT);
+}
+
+/* ---- pictures ---- */
+
+uint64_t hostile_picture(uint32_t id, uint32_t w, uint32_t h, uint32_t colour)
+{
+	uint64_t gpa = gpu_driver_make_2d(&hx.gpu, id, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, w, h);
+	uint32_t *pixels = guest_ptr(&hx.guest, gpa, 4ull * w * h);
+
+	assert_non_null(pixels);
+	for (size_t i = 0; i < (size_t)w * h; i++)
+		pixels[i] = colour;
+	assert_ack(gpu_driver_transfer(&hx.gpu, id, GPU_RECT(0, 0, w, h), 0));
+	return gpa;
+}
+
+int hostile_begin_flush(uint32_t id, uint32_t w, uint32_t h)
+{
+	struct virtio_gpu_resource_flush m = {.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
+		.r = GPU_RECT(0, 0, w, h),
+		.resource_id = id};
+	int ticket = gpu_driver_submit(&hx.gpu, CONTROL, &m, sizeof(m), sizeof(m.hdr));
+
+	assert_true(ticket >= 0);
+	return ticket;
+}
+
+/* ---- a case from end to end ---- */
+
+static void prepare(const struct hostile_case *c)
+{
+	hx.features = FRONTEND_FEATURES | FRONTEND_DEVICE_FEATURES;
+	hx.protocol = FRONTEND_PROTOCOL;
+	make_guest();
+	hostile_connect();
+	if (c->stage >= AGREED)
+		hostile_agree();
+	if (c->stage >= RUNNING) {
+		hostile_give_memory();
+		assert_ok(frontend_open_channel(&hx.fe));
+		hostile_start_rings();
+	}
+	if (c->stage >= SHOWING)
+		hostile_show();
+}
+
+/* The next front-end gets all of it, and then the daemon is as it was before. */
+static void look_after(void)
+{
+	hostile_leave();
+	drop_guest();
+	assert_true(child_is_alive(&hx.child));
+	hx.features = FRONTEND_FEATURES | FRONTEND_DEVICE_FEATURES;
+	make_guest();
+	hostile_connect();
+	assert_ok(frontend_setup(&hx.fe, &hx.guest, hx.rings, RINGS));
+	expect_rings_work();
+	hostile_leave();
+	expect_fds(hx.idle_fds);
+}
+
+static void run_case(void **state)
+{
+	const struct hostile_case *c = *state;
+
+	if (!child_is_alive(&hx.child) || hx.args != c->args)
+		start_daemon(c->args);
+	prepare(c);
+	c->run(c->arg);
+	if (hx.fe.fd >= 0)
+		expect_answers();
+	if (hx.fe.fd >= 0 && c->stage >= RUNNING)
+		expect_rings_work();
+	look_after();
+	hx.passed = true;
+}
+
+/* A daemon in which a case failed is not trusted with the next one. */
+static int tear_down(void **state)
+{
+	(void)state;
+	hostile_leave();
+	drop_guest();
+	if (!hx.passed)
+		child_kill(&hx.child);
+	hx.passed = false;
+	return 0;
+}
+
+static int group_up(void **state)
+{
+	(void)state;
+	hx.fe = nobody;
+	hx.child.pidfd = hx.child.out = hx.child.fd = -1;
+	strcpy(hx.dir, "/tmp/virga-hostile-XXXXXX");
+	if (!mkdtemp(hx.dir))
+		return -1;
+	snprintf(hx.path, sizeof(hx.path), "%s/socket", hx.dir);
+	make_stdin_tempting();
+	return 0;
+}
+
+static void ends_cleanly(void **state)
+{
+	(void)state;
+	stop_daemon();
+}
+
+static int group_down(void **state)
+{
+	(void)state;
+	child_kill(&hx.child);
+	unlink(hx.path);
+	rmdir(hx.dir);
+	return 0;
+}
+
+void hostile_add(struct hostile_list *list, const struct hostile_case *more, size_t n)
+{
+	if (n > COUNT(list->cases) - list->n)
+		abort();
+	memcpy(&list->cases[list->n], more, n * sizeof(*more));
+	list->n += n;
+}
+
+int hostile_main(int argc, char **argv, const struct hostile_case *cases, size_t n)
+{
+	struct CMUnitTest *tests = calloc(n + 1, sizeof(*tests));
+	const char *name = strrchr(argv[0], '/');
+	int failed;
+
+	binary = child_binary("VIRGA_GPU", argc, argv);
+	if (!binary || !tests) {
+		fprintf(stderr, "usage: %s path/to/virga-gpu\n", argv[0]);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	set_sanitizers();
+	for (size_t i = 0; i < n; i++)
+		tests[i] = (struct CMUnitTest){.name = cases[i].name,
+			.test_func = run_case,
+			.teardown_func = tear_down,
+			.initial_state = (void *)(uintptr_t)&cases[i]};
+	tests[n] = (struct CMUnitTest)cmocka_unit_test(ends_cleanly);
+	failed = _cmocka_run_group_tests(
+		name ? name + 1 : argv[0], tests, n + 1, group_up, group_down);
+	free(tests);
+	return failed;
+}
