@@ -139,8 +139,11 @@ static void on_kick(struct loop_source *source, uint32_t events)
 void vhu_finish_written(struct vq_req *req, uint32_t written)
 {
 	struct vhu_queue *q = queue_of(req);
+	bool was_broken = q->vq.broken;
 
 	vq_push(req, written);
+	if (q->vq.broken && !was_broken)
+		queue_broken(q);
 	loop_defer(q->vhu->loop, &q->notify);
 	if (q->starved) {
 		q->starved = false;

@@ -656,25 +656,55 @@ static void test_memory_changes(void **state)
 	assert_int_equal(rig.dev.n_kept, 1);
 }
 
-static void test_memory_of_the_ring_leaves(void **state)
+static void take_memory_away(void)
 {
 	const uint8_t empty[8] = {0};
 
+	rig_tell(&rig,
+		(struct rig_msg){.request = VHOST_USER_SET_MEM_TABLE, .payload = empty, .size = 8});
+}
+
+/* A region is changed by removing it and adding it again: the ring in it goes on without a kick. */
+static void test_memory_leaves_and_comes_back(void **state)
+{
 	(void)state;
 	rig.dev.keep = true;
 	rig_start(&rig, 0, 0);
 	offer(0);
 	rig_kick(&rig);
-	rig_tell(&rig,
-		(struct rig_msg){.request = VHOST_USER_SET_MEM_TABLE, .payload = empty, .size = 8});
-	assert_int_equal(rig_count(rig.err), 1);
+	take_memory_away();
 	offer(2);
 	rig_kick(&rig);
 	assert_int_equal(rig.dev.requests, 1);
+	assert_int_equal(rig_count(rig.err), 0);
+	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), 0);
+	rig_set_memory(&rig);
+	assert_int_equal(rig.dev.requests, 2);
+	while (rig.dev.n_kept)
+		vhu_finish(rig.dev.kept[--rig.dev.n_kept], "yes", 3);
+	rig_turns(&rig);
+	assert_int_equal(used(), 2);
+	assert_int_equal(rig_count(rig.call), 1);
+}
+
+/* An answer that cannot be given: the driver is told that only a reset helps. */
+static void test_answer_while_memory_is_away(void **state)
+{
+	(void)state;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	rig_kick(&rig);
+	take_memory_away();
 	vhu_finish(rig.dev.kept[--rig.dev.n_kept], "no", 2);
 	rig_turns(&rig);
 	assert_int_equal(used(), 0);
+	assert_int_equal(rig_count(rig.err), 1);
 	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), VIRTIO_CONFIG_S_NEEDS_RESET);
+	rig_set_memory(&rig);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig.dev.requests, 1);
 	assert_int_equal(rig_stop(&rig, 0), 1);
 }
 
@@ -714,7 +744,8 @@ int main(void)
 		TEST(broken_ring_stops),
 		TEST(other_rings_go_on),
 		TEST(memory_changes),
-		TEST(memory_of_the_ring_leaves),
+		TEST(memory_leaves_and_comes_back),
+		TEST(answer_while_memory_is_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
