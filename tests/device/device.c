@@ -210,9 +210,15 @@ void device_reset(void)
 	guest_rewind(&dev.guest);
 }
 
+/*
+ * The daemon may take several messages in a row before it looks at anything else: so many round
+ * trips with nothing new, and it has been through its loop more than once.
+ */
+enum { SETTLED = 40 };
+
 void device_settle(void)
 {
-	for (int quiet = 0; quiet < 3; quiet++) {
+	for (int quiet = 0; quiet < SETTLED; quiet++) {
 		if (dev.peer_is_open && !dev.peer.stop_reading)
 			while (display_peer_pump(&dev.peer, 0) >= 0)
 				quiet = 0;
