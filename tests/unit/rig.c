@@ -294,16 +294,24 @@ static void tell_fd(struct rig *r, uint32_t request, uint64_t index, int fd)
 			.n_fds = 1});
 }
 
-void rig_start(struct rig *r, uint32_t index, uint16_t base)
+void rig_tell_kick(struct rig *r, int fd)
 {
-	const struct vhost_user_vring_addr addr = rig_ring_addr(index);
+	tell_fd(r, VHOST_USER_SET_VRING_KICK, 0, fd);
+}
 
-	rig_tell_state(r, VHOST_USER_SET_VRING_NUM, index, r->hand.size);
-	rig_tell_state(r, VHOST_USER_SET_VRING_BASE, index, base);
+void rig_tell_addr(struct rig *r, struct vhost_user_vring_addr addr)
+{
 	rig_tell(r,
 		(struct rig_msg){.request = VHOST_USER_SET_VRING_ADDR,
 			.payload = &addr,
 			.size = sizeof(addr)});
+}
+
+void rig_start(struct rig *r, uint32_t index, uint16_t base)
+{
+	rig_tell_state(r, VHOST_USER_SET_VRING_NUM, index, r->hand.size);
+	rig_tell_state(r, VHOST_USER_SET_VRING_BASE, index, base);
+	rig_tell_addr(r, rig_ring_addr(index));
 	tell_fd(r, VHOST_USER_SET_VRING_CALL, index, r->call);
 	tell_fd(r, VHOST_USER_SET_VRING_ERR, index, r->err);
 	tell_fd(r, VHOST_USER_SET_VRING_KICK, index, r->kick);

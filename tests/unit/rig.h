@@ -81,6 +81,8 @@ void rig_set_memory(struct rig *r);
 /* Brings ring `index` up on the ring of r->hand, enabled; kick, call and err are ring 0's. */
 void rig_start(struct rig *r, uint32_t index, uint16_t base);
 struct vhost_user_vring_addr rig_ring_addr(uint32_t index);
+void rig_tell_addr(struct rig *r, struct vhost_user_vring_addr addr);
+void rig_tell_kick(struct rig *r, int fd); // of ring 0
 
 /* GET_VRING_BASE. */
 uint32_t rig_stop(struct rig *r, uint32_t index);
