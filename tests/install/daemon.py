@@ -67,6 +67,18 @@ def as_ordinary_user():
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
+LISTENS, CONNECTED = "listens", "connected"
+
+
+def sockets_at(path):
+    """What the kernel has at a path: a socket is there for a moment before it listens."""
+    with open("/proc/net/unix") as table:
+        rows = [line.split() for line in table]
+    flags, state = 3, 5
+    return [LISTENS if row[flags] == "00010000" else CONNECTED if row[state] == "03" else ""
+            for row in rows if row[-1] == str(path)]
+
+
 class Daemon:
     """A running daemon; ended and waited for at the end of the with block, with all that it started
     if it has a session of its own."""
@@ -89,8 +101,8 @@ class Daemon:
         self.process.communicate()
 
     def wait_listening(self, path):
-        """Until it takes connections; connecting costs it one front-end that leaves at once."""
-        wait_for(lambda: self._must_live() and path.is_socket(), f"a socket at {path}")
+        """Until it takes connections."""
+        wait_for(lambda: self._must_live() and LISTENS in sockets_at(path), f"a socket at {path}")
         return self
 
     def _must_live(self):

@@ -13,8 +13,6 @@ import bed
 import daemon
 import vm
 
-CONNECTED = "03"  # the state in /proc/net/unix
-
 
 def blocks(text):
     """Pairs of lines: the daemon's and QEMU's."""
@@ -23,9 +21,7 @@ def blocks(text):
 
 
 def connections(path):
-    with open("/proc/net/unix") as table:
-        rows = [line.split() for line in table]
-    return sum(1 for row in rows if row[-1] == str(path) and row[5] == CONNECTED)
+    return daemon.sockets_at(path).count(daemon.CONNECTED)
 
 
 @contextlib.contextmanager
