@@ -321,6 +321,8 @@ int vq_pop(struct vq *q, struct vq_req **req)
 	if (q->away)
 		return 0;
 	head = next_head(q);
+	if (gmem_faults() != faults)
+		return broken(q, "its ring's memory was taken away", 0);
 	if (head == -ENOENT)
 		return 0;
 	if (head < 0)
@@ -330,7 +332,7 @@ int vq_pop(struct vq *q, struct vq_req **req)
 		.iov = &q->iovs[(size_t)head * q->cfg.iov_per_req], .max = q->cfg.iov_per_req};
 	r = walk(q, &c, (unsigned)head);
 	if (!r && gmem_faults() != faults)
-		r = broken(q, "its ring's memory was taken away", 0);
+		r = broken(q, "memory of its descriptors was taken away", 0);
 	if (!r)
 		r = keep(q, &c, taken, (unsigned)head);
 	if (r < 0)
