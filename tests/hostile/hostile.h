@@ -100,6 +100,9 @@ void expect_closed(void);
 /* The connection lives. */
 void expect_answers(void);
 
+/* The daemon has done all that it was told and kicked to do, and is at rest if it can be. */
+void hostile_settle(void);
+
 /* msg gets an ack that is an error and the connection lives; without an ack, it is closed. */
 void expect_refused(const struct frontend_msg *msg);
 

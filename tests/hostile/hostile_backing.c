@@ -24,20 +24,25 @@ static void same_table_again(const void *arg)
 	expect_fds(n);
 }
 
-/* Both rings lie in the main region. They stay broken until they are started again. */
-static void expect_both_broken(void)
+/* Both rings lie in the main region: they rest while it is away, and go on when it is back. */
+static void expect_rest(void)
 {
-	for (unsigned q = 0; q < RINGS; q++)
-		assert_ok(drv_ring_wait_err(&hx.rings[q], WAIT_DEFAULT));
-	assert_ok(frontend_add_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
+	const struct virtio_gpu_ctrl_hdr ask = {.type = VIRTIO_GPU_CMD_GET_DISPLAY_INFO};
+	const struct virtio_gpu_update_cursor move = {.hdr.type = VIRTIO_GPU_CMD_MOVE_CURSOR};
+	int tickets[RINGS];
+
+	tickets[CONTROL] = gpu_driver_submit(&hx.gpu, CONTROL, &ask, sizeof(ask), 1024);
+	tickets[CURSOR] = gpu_driver_submit(&hx.gpu, CURSOR, &move, sizeof(move), 0);
 	for (unsigned q = 0; q < RINGS; q++) {
-		assert_true(drv_ring_publish_raw(&hx.rings[q], 7, 0) == 0);
 		assert_ok(drv_ring_kick_now(&hx.rings[q]));
 		expect_nothing_used(q);
 	}
+	assert_ok(frontend_add_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
+	assert_int_equal(
+		gpu_driver_collect(&hx.gpu, tickets[CONTROL]), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	assert_int_equal(gpu_driver_collect(&hx.gpu, tickets[CURSOR]), 0);
 	for (unsigned q = 0; q < RINGS; q++)
-		hostile_restart_ring(q);
-	expect_rings_work();
+		assert_int_equal(drv_ring_wait_err(&hx.rings[q], 0), -ETIMEDOUT);
 }
 
 static void rings_removed(const void *arg)
@@ -45,7 +50,7 @@ static void rings_removed(const void *arg)
 	(void)arg;
 	expect_rings_work();
 	assert_ok(frontend_remove_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
-	expect_both_broken();
+	expect_rest();
 }
 
 static void all_memory_removed(const void *arg)
@@ -54,12 +59,24 @@ static void all_memory_removed(const void *arg)
 
 	(void)arg;
 	assert_ok(frontend_set_mem_table(&hx.fe, &none));
-	expect_both_broken();
+	expect_rest();
 	for (size_t i = LEFT_REGION; i < hx.guest.n; i++)
 		assert_ok(frontend_add_region(&hx.fe, &hx.guest.regions[i]));
 }
 
-/* A response is on its way into memory that is no more the guest's: it goes nowhere else. */
+static void stopped_while_removed(const void *arg)
+{
+	(void)arg;
+	expect_rings_work();
+	assert_ok(frontend_remove_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
+	for (unsigned q = 0; q < RINGS; q++)
+		hostile_stop_ring(q);
+	assert_ok(frontend_add_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
+	for (unsigned q = 0; q < RINGS; q++)
+		hostile_restart_ring(q);
+}
+
+/* A request that returns while its ring is away cannot be given back: that ring is broken. */
 static void removed_under_a_flush(const void *arg)
 {
 	int ticket;
@@ -74,7 +91,8 @@ static void removed_under_a_flush(const void *arg)
 	hx.peer.stop_reading = false;
 	assert_ok(display_peer_wait(&hx.peer, VHOST_USER_GPU_UPDATE, 1, WAIT_DEFAULT));
 	expect_nothing_used(CONTROL);
-	expect_both_broken();
+	assert_ok(frontend_add_region(&hx.fe, &hx.guest.regions[MAIN_REGION]));
+	expect_broken(CONTROL);
 }
 
 /* ---- backing ---- */
@@ -312,10 +330,10 @@ static void shrunk_ring(const void *arg)
 
 	for (int i = 0; i < n; i++)
 		expect_rings_work();
-	send_chain(0, HAND_SIZE / 2);
+	hostile_settle();
 	shrink(MAIN_REGION);
 	assert_ok(drv_ring_kick_now(&hx.rings[CONTROL]));
-	assert_ok(drv_ring_kick_now(&hx.rings[CURSOR]));
+	assert_ok(drv_ring_wait_err(&hx.rings[CONTROL], WAIT_DEFAULT));
 	for (unsigned q = 0; q < RINGS; q++)
 		hostile_stop_ring(q);
 	hostile_leave();
@@ -337,6 +355,7 @@ static const struct hostile_case plain[] = {
 	{"the same table while rings run", RUNNING, same_table_again},
 	{"rings in memory that goes", RUNNING, rings_removed},
 	{"all memory goes", RUNNING, all_memory_removed},
+	{"rings stopped while their memory is away", RUNNING, stopped_while_removed},
 	{"memory goes under a pending flush", SHOWING, removed_under_a_flush},
 	{"backing in memory that goes", RUNNING, backing_removed},
 	{"other memory where backing was", SHOWING, backing_replaced},
