@@ -4,6 +4,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -74,27 +75,49 @@ static bool is_served(const struct sockaddr_un *addr)
 	return connect(probe, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN;
 }
 
-/* A socket that nobody serves is what an earlier process left behind: it is replaced. */
+/* Leaves `path` free, or says why not: a socket that nobody serves is replaced, nothing else is. */
+static int check_place(const char *path)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	return is_served(&addr) ? -EADDRINUSE : 0;
+}
+
+/*
+ * Listens under another name first, where that fits: whoever sees the path can connect to it at
+ * once.
+ */
 static int listen_on(const char *path)
 {
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct stat st;
+	size_t len = strlen(path);
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (strlen(path) >= sizeof(addr.sun_path))
+	if (len >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path) + 1);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
-		if (is_served(&addr))
-			return -EADDRINUSE;
-		unlink(path);
-	}
+	r = check_place(path);
+	if (r < 0)
+		return r;
+	memcpy(addr.sun_path, path, len + 1);
+	if (len + 1 < sizeof(addr.sun_path))
+		addr.sun_path[len] = '~';
+	unlink(addr.sun_path);
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return errno == EADDRINUSE ? -EEXIST : -errno;
-	if (listen(fd, 8) < 0)
 		return -errno;
+	if (listen(fd, 8) < 0 || rename(addr.sun_path, path) < 0) {
+		r = -errno;
+		unlink(addr.sun_path);
+		return r;
+	}
 	return fd_take(&fd);
 }
 
