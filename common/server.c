@@ -98,6 +98,7 @@ static int listen_on(const char *path)
 	_cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	size_t len = strlen(path);
+	struct stat st;
 	int r;
 
 	if (fd < 0)
@@ -110,9 +111,10 @@ static int listen_on(const char *path)
 	memcpy(addr.sun_path, path, len + 1);
 	if (len + 1 < sizeof(addr.sun_path))
 		addr.sun_path[len] = '~';
-	unlink(addr.sun_path);
+	if (lstat(addr.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+		unlink(addr.sun_path);
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
+		return errno == EADDRINUSE ? -EEXIST : -errno;
 	if (listen(fd, 8) < 0 || rename(addr.sun_path, path) < 0) {
 		r = -errno;
 		unlink(addr.sun_path);
