@@ -16,7 +16,7 @@
 
 #include "fuzz.h"
 
-enum { INPUT_MAX = 8192, FILES_MAX = 4096, SECONDS_AN_INPUT = 60 };
+enum { INPUT_MAX = 8192, FILES_MAX = 4096, SECONDS_AN_INPUT = 20 };
 
 /* Of the sanitizers' run time, where there is one. */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));

@@ -198,6 +198,7 @@ bool peer_read(struct peer *p, size_t max)
 	if (p->fd < 0)
 		return false;
 	n = recv(p->fd, buf, max > sizeof(buf) ? sizeof(buf) : max, MSG_DONTWAIT);
+	FUZZ_CHECK(n != 0 || p->lied); // nobody leaves one that keeps the rules
 	for (ssize_t at = 0; at < n;)
 		at += (ssize_t)feed(p, buf + at, (size_t)(n - at));
 	return n > 0;
@@ -210,6 +211,13 @@ static void say(struct peer *p, const void *bytes, size_t len)
 	ssize_t n = p->fd < 0 ? 0 : send(p->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	(void)n; // the back-end may have gone, or reads nothing more
+}
+
+void peer_leave(struct peer *p, int how)
+{
+	p->lied = true;
+	if (p->fd >= 0)
+		shutdown(p->fd, how);
 }
 
 void peer_lie(struct peer *p, const void *bytes, size_t len)

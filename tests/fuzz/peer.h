@@ -26,7 +26,8 @@ struct peer_cursor {
 struct peer {
 	int fd;           // -1: closed
 	uint64_t offered; // features
-	bool told_features, has_features, lied;
+	bool told_features, has_features;
+	bool lied; // or left: the back-end may leave, too
 	uint64_t features;
 	uint32_t questions[PEER_QUESTIONS]; // not answered yet
 	unsigned asked, answered;
@@ -55,6 +56,9 @@ bool peer_read(struct peer *p, size_t max);
 
 /* Gives the next right answer. False when there is no question. */
 bool peer_answer(struct peer *p);
+
+/* Closes one direction: SHUT_RD or SHUT_WR. */
+void peer_leave(struct peer *p, int how);
 
 /* Says anything. */
 void peer_lie(struct peer *p, const void *bytes, size_t len);

@@ -318,6 +318,8 @@ def vqs():
     vq('empty-pieces', [desc(0x2000, 0, 1, 1), desc(0x2000, 0, 2)], [0])
     vq('4gib', [desc(0, 0xc000, 1, 0)], [0])
     vq('loop', [desc(0x2000, 1, 1, 0)], [0])
+    vq('loop-empty', [desc(0x2000, 0, 1, 0)], [0])
+    vq('indirect-loop-empty', [desc(0x1000, 16, 4)], [0], tail=desc(0x2000, 0, 1, 0))
     vq('next-outside', [desc(0x2000, 1, 1, 8)], [0])
     vq('head-outside', pair, [8])
     vq('head-twice', pair, [0, 0])
@@ -573,6 +575,11 @@ def displays():
         'change-between-rectangles': hello + so(0, 2) + fl(2) + rd(60000) * 5
             + b''.join(fl(2, 36 * i, 0, 1, 100) for i in range(7)) + u8(8, 0x83) + so(0, 3)
             + fl(3) + (rd(60000) + ans) * 6,
+        'change-between-narrow': narrow(0) + hello * 2 + so(0, 0) + fl(0, 0, 0, 4, 4)
+            + (rd(20000) + ans) * 3 + fl(0, 0, 0, 1, 1)
+            + b''.join(fl(0, 20 * (i % 3), 20 * (i // 3), 1, 1) for i in range(8))
+            + ans + so(0, 3, 0, 0, 5, 5) + fl(3) + (rd(9000) + ans) * 9,
+        'on-and-off': hello + some + so(0, 4) + so(1, 1) + so(0, 0) + so(1, 4) + so(0, 2) + fl(2),
         'change-under-way': hello + so(0, 2) + fl(2) + rd(99) + so(0, 3) + fl(3) + rd(99)
             + so(0, 4) + rd(130000),
         'off-on-new-socket': hello + some + rd(65000) + close + so(0, 4) + opn(1) + hello
