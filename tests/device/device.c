@@ -63,21 +63,37 @@ static int swap_stderr(const char *path)
 	return ours;
 }
 
+/* strace is given what counts the system calls of what follows. */
+static size_t put_trace(const char **args)
+{
+	size_t n = 0;
+
+	snprintf(dev.trace, sizeof(dev.trace), "%.80s/trace", dev.dir);
+	args[n++] = "-f";
+	args[n++] = "-c";
+	args[n++] = "-o";
+	args[n++] = dev.trace;
+	args[n++] = device_binary;
+	return n;
+}
+
 static void start_daemon(const struct device_setup *s)
 {
-	const char *args[10];
-	char display[PATH_MAX_LEN + 16];
-	size_t n = 0;
+	const char *args[20];
+	char display[PATH_MAX_LEN + 16], listen[PATH_MAX_LEN + 16];
+	size_t n = s->strace ? put_trace(args) : 0;
 	int ours = s->keep_stderr ? swap_stderr(dev.errors) : -1;
 	int rc;
 
-	for (; s->args[n]; n++)
-		args[n] = s->args[n];
+	snprintf(listen, sizeof(listen), "--socket-path=%s", dev.socket);
 	snprintf(display, sizeof(display), "--display=png:%s", dev.pictures);
+	args[n++] = listen;
+	for (size_t i = 0; s->args[i]; i++)
+		args[n++] = s->args[i];
 	if (s->png)
 		args[n++] = display;
 	args[n] = NULL;
-	rc = child_start_path(&dev.child, device_binary, dev.socket, args);
+	rc = child_start(&dev.child, s->strace ? s->strace : device_binary, args);
 	if (ours >= 0) {
 		dup2(ours, STDERR_FILENO);
 		close(ours);
@@ -124,7 +140,7 @@ void device_begin(const struct device_setup *s)
 		.f = &dev.fe,
 		.guest = &dev.guest,
 		.rings = dev.rings,
-		.n = 2,
+		.n = s->one_ring ? 1 : 2,
 		.gpu_fd = -1};
 	if (!s->wait_for_client)
 		device_connect();
@@ -165,12 +181,23 @@ static void phase(int (*run)(struct personality_run *run))
 			(unsigned int)dev.run.step, strerror(-rc));
 }
 
+static void forget(void)
+{
+	for (int i = 0; i < 2; i++) {
+		drv_ring_wait_err(&dev.rings[i], 0);
+		drv_ring_reset(&dev.rings[i], 0);
+	}
+	gpu_driver_reset(&dev.gpu);
+	guest_rewind(&dev.guest);
+}
+
 void device_connect(void)
 {
 	assert_int_equal(frontend_connect(&dev.fe, dev.socket), 0);
 	dev.fe_is_open = true;
 	dev.run.memory_given = false;
 	phase(personality_realize);
+	forget(); // only now is the daemon done with the last front-end's rings
 	device_start();
 }
 
@@ -202,12 +229,7 @@ void device_stop(void)
 void device_reset(void)
 {
 	device_stop();
-	if (dev.fe.protocol >> VHOST_USER_PROTOCOL_F_RESET_DEVICE & 1)
-		assert_int_equal(frontend_reset_device(&dev.fe), 0);
-	for (int i = 0; i < 2; i++)
-		drv_ring_reset(&dev.rings[i], 0);
-	gpu_driver_reset(&dev.gpu);
-	guest_rewind(&dev.guest);
+	forget();
 }
 
 /*

@@ -40,6 +40,8 @@ struct device_setup {
 	uint64_t memory;      // 64 MiB
 	bool keep_stderr;     // in the file device.errors
 	bool wait_for_client; // started, but nobody connects yet
+	bool one_ring;        // only the first
+	const char *strace;   // under this program, which counts its system calls to device.trace
 };
 
 struct device {
@@ -56,6 +58,7 @@ struct device {
 	char socket[PATH_MAX_LEN];   // that the daemon listens on
 	char pictures[PATH_MAX_LEN]; // where the PNGs go
 	char errors[PATH_MAX_LEN];   // the daemon's stderr
+	char trace[PATH_MAX_LEN];    // what strace found
 };
 
 extern struct device dev;
@@ -73,7 +76,7 @@ int device_end(void **state);
 /* SIGTERM; it has to exit with 0. */
 void device_terminate(void);
 
-/* Connects a front-end: the phases up to DRIVER_OK. */
+/* Connects a front-end: the phases up to DRIVER_OK. Rings and driver begin anew. */
 void device_connect(void);
 /* Closes its connection. */
 void device_disconnect(void);

@@ -159,8 +159,6 @@ static void numbers_go_on(void **state)
 	device_start();
 	device_show(0, 1, 8, 8, 2);
 	device_disconnect();
-	drv_ring_reset(&dev.rings[0], 0);
-	drv_ring_reset(&dev.rings[1], 0);
 	device_connect();
 	device_show(0, 1, 8, 8, 3);
 	for (unsigned int i = 1; i <= 3; i++)
