@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <png.h>
 #include <pthread.h>
 #include <signal.h>
@@ -374,11 +375,20 @@ static int begin(struct display_png *d, struct loop *loop)
 	return r;
 }
 
+/* Frames go back to the system when they are written, whatever malloc() learns from their size. */
+static void return_frames(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+#endif
+}
+
 int display_png_create(struct loop *loop, const char *dir, struct display **out)
 {
 	struct display_png *d = calloc(1, sizeof(*d));
 	int r;
 
+	return_frames();
 	if (!d)
 		return -ENOMEM;
 	d->display.ops = &ops;
