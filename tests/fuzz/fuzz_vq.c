@@ -178,7 +178,7 @@ static void change_memory(struct run *r)
 	if (r->flags & FLAG_SHRINK)
 		r->flags ^= FLAG_HOLE;
 	mem = make_map(r);
-	FUZZ_CHECK((vq_move(&r->vq, mem) < 0) <= r->vq.broken);
+	FUZZ_CHECK((vq_move(&r->vq, mem) < 0) == r->vq.away);
 	gmem_unref(r->mem);
 	r->mem = mem;
 }
