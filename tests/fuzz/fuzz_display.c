@@ -15,7 +15,7 @@
 #include "fuzz.h"
 #include "gpu_rig.h"
 
-enum { RECORDS_MAX = 250, RESOURCES = 4, SCANOUTS = 3, SETTLE_TURNS = 4000, MAX_HOSTMEM = 8 << 20 };
+enum { RECORDS_MAX = 250, RESOURCES = 8, SCANOUTS = 3, SETTLE_TURNS = 4000, MAX_HOSTMEM = 8 << 20 };
 
 enum record {
 	FLUSH,
@@ -48,6 +48,10 @@ static const struct resource {
 	{VIRTIO_GPU_FORMAT_R8G8B8A8_UNORM, 100, 80, 0, 1, 2},
 	{VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM, 300, 200, 2, 1, 0},
 	{VIRTIO_GPU_FORMAT_X8B8G8R8_UNORM, 120, 170, 3, 2, 1},
+	{VIRTIO_GPU_FORMAT_A8R8G8B8_UNORM, 17, 16, 1, 2, 3},
+	{VIRTIO_GPU_FORMAT_X8R8G8B8_UNORM, 16, 17, 1, 2, 3},
+	{VIRTIO_GPU_FORMAT_A8B8G8R8_UNORM, 15, 16, 3, 2, 1},
+	{VIRTIO_GPU_FORMAT_R8G8B8X8_UNORM, 16, 15, 0, 1, 2},
 };
 
 struct run {
@@ -103,22 +107,36 @@ static struct virtio_gpu_rect read_rect(struct run *r, unsigned resource)
 	return (struct virtio_gpu_rect){x, y, w * 2, h * 2};
 }
 
-static void flush(struct run *r, unsigned resource)
+static void flush(struct run *r, unsigned resource, struct virtio_gpu_rect rect)
 {
 	const struct virtio_gpu_resource_flush c = {
-		header(r, VIRTIO_GPU_CMD_RESOURCE_FLUSH), read_rect(r, resource), resource + 1, 0};
+		header(r, VIRTIO_GPU_CMD_RESOURCE_FLUSH), rect, resource + 1, 0};
 
 	command(r, GPU_CONTROL_QUEUE, &c, sizeof(c));
 }
 
-static void set_scanout(struct run *r)
+static void flush_some(struct run *r)
 {
-	const uint32_t scanout = fuzz_u8(&r->in) % SCANOUTS;
-	const uint32_t resource = fuzz_u8(&r->in) % (RESOURCES + 1);
-	const struct virtio_gpu_set_scanout c = {header(r, VIRTIO_GPU_CMD_SET_SCANOUT),
-		read_rect(r, resource), scanout, (resource + 1) % (RESOURCES + 1)};
+	const unsigned resource = fuzz_u8(&r->in) % RESOURCES;
+
+	flush(r, resource, read_rect(r, resource));
+}
+
+/* id: of the resource, 0 is none. */
+static void set_scanout(struct run *r, unsigned scanout, uint32_t id, struct virtio_gpu_rect rect)
+{
+	const struct virtio_gpu_set_scanout c = {
+		header(r, VIRTIO_GPU_CMD_SET_SCANOUT), rect, scanout, id};
 
 	command(r, GPU_CONTROL_QUEUE, &c, sizeof(c));
+}
+
+static void set_some_scanout(struct run *r)
+{
+	const unsigned scanout = fuzz_u8(&r->in) % SCANOUTS;
+	const unsigned resource = fuzz_u8(&r->in) % (RESOURCES + 1);
+
+	set_scanout(r, scanout, (resource + 1) % (RESOURCES + 1), read_rect(r, resource));
 }
 
 /* A cursor that was never shown is not moved. */
@@ -164,9 +182,9 @@ static void ask_edid(struct run *r)
 	command(r, GPU_CONTROL_QUEUE, &c, sizeof(c));
 }
 
-static void transfer(struct run *r)
+/* New pixels for all of a resource. */
+static void transfer(struct run *r, unsigned i)
 {
-	const unsigned i = fuzz_u8(&r->in) % RESOURCES;
 	const struct virtio_gpu_transfer_to_host_2d c = {
 		header(r, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D),
 		{0, 0, resources[i].width, resources[i].height}, 0, i + 1, 0};
@@ -292,15 +310,33 @@ static void check_cursors(const struct run *r)
 }
 
 /* All is flushed, and seen. */
-static void check_all(struct run *r)
+static void check_flushes(struct run *r)
 {
 	settle(r);
-	r->in.left = 0; // whole rectangles from here on
 	for (unsigned i = 0; i < RESOURCES; i++)
-		flush(r, i);
+		flush(r, i,
+			(struct virtio_gpu_rect){0, 0, resources[i].width, resources[i].height});
 	settle(r);
 	check_pictures(r);
 	check_cursors(r);
+}
+
+/* A scanout that was set is seen as a whole after the flush of one pixel of it. */
+static void check_scanouts(struct run *r)
+{
+	for (unsigned i = 0; i < RESOURCES; i++)
+		transfer(r, i);
+	for (unsigned i = 0; i < SCANOUTS; i++) {
+		const struct gpu_scanout s = r->g.gpu.scanouts[i];
+		const struct virtio_gpu_rect rect = gpu_wire_rect(&s.rect);
+
+		if (!s.res)
+			continue;
+		set_scanout(r, i, s.res->id, rect);
+		flush(r, s.res->id - 1, (struct virtio_gpu_rect){rect.x, rect.y, 1, 1});
+	}
+	settle(r);
+	check_pictures(r);
 }
 
 /* ---- one input ---- */
@@ -324,10 +360,10 @@ static void driver_record(struct run *r, enum record record)
 {
 	switch (record) {
 	case FLUSH:
-		flush(r, fuzz_u8(&r->in) % RESOURCES);
+		flush_some(r);
 		break;
 	case SCANOUT:
-		set_scanout(r);
+		set_some_scanout(r);
 		break;
 	case CURSOR:
 	case MOVE:
@@ -341,7 +377,7 @@ static void driver_record(struct run *r, enum record record)
 		ask_edid(r);
 		break;
 	case TRANSFER:
-		transfer(r);
+		transfer(r, fuzz_u8(&r->in) % RESOURCES);
 		break;
 	default:
 		unref(r);
@@ -417,11 +453,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; r.in.left && i < RECORDS_MAX; i++)
 		run_record(&r);
 	if (r.g.peer.fd >= 0 && !r.g.peer.lied)
-		check_all(&r);
+		check_flushes(&r);
 	gpu_rig_connect_peer(&r.g, BIT(VHOST_USER_GPU_PROTOCOL_F_EDID));
 	settle(&r);
 	check_pictures(&r);
 	check_cursors(&r);
+	check_scanouts(&r);
 	gpu_rig_finish(&r.g);
 	return 0;
 }

@@ -575,16 +575,18 @@ def displays():
         'change-between-rectangles': hello + so(0, 2) + fl(2) + rd(60000) * 5
             + b''.join(fl(2, 36 * i, 0, 1, 100) for i in range(7)) + u8(8, 0x83) + so(0, 3)
             + fl(3) + (rd(60000) + ans) * 6,
-        'change-between-narrow': narrow(0) + hello * 2 + so(0, 0) + fl(0, 0, 0, 4, 4)
-            + (rd(20000) + ans) * 3 + fl(0, 0, 0, 1, 1)
-            + b''.join(fl(0, 20 * (i % 3), 20 * (i // 3), 1, 1) for i in range(8))
-            + ans + so(0, 3, 0, 0, 5, 5) + fl(3) + (rd(9000) + ans) * 9,
-        'on-and-off': hello + some + so(0, 4) + so(1, 1) + so(0, 0) + so(1, 4) + so(0, 2) + fl(2),
+        'change-between-narrow': narrow(0) + hello * 2 + so(0, 0) + fl(0) + (rd(60000) + ans) * 8
+            + fl(0, 0, 0, 1, 1) + b''.join(fl(0, 0, 25 * i, 32, 7) for i in range(3)) + rd(60000)
+            + ans + so(0, 3, 0, 0, 5, 5) + fl(3) + (rd(60000) + ans) * 9,
+        'smaller-while-damaged': hello + so(0, 2) + fl(2) + fl(2) + fl(2, 100, 50, 50, 50)
+            + so(0, 0) + fl(0) + (rd(130000) + ans) * 4,
+        'on-and-off': hello + some + so(0, 8) + so(1, 1) + fl(1) + so(0, 0) + so(1, 8)
+            + so(0, 2) + fl(2),
         'change-under-way': hello + so(0, 2) + fl(2) + rd(99) + so(0, 3) + fl(3) + rd(99)
-            + so(0, 4) + rd(130000),
-        'off-on-new-socket': hello + some + rd(65000) + close + so(0, 4) + opn(1) + hello
+            + so(0, 8) + rd(130000),
+        'off-on-new-socket': hello + some + rd(65000) + close + so(0, 8) + opn(1) + hello
             + so(0, 0) + fl(0) + rd(65000),
-        'off-then-new-socket': some + rd(65000) + ans + so(0, 4) + opn(1) + hello + so(0, 0)
+        'off-then-new-socket': some + rd(65000) + ans + so(0, 8) + opn(1) + hello + so(0, 0)
             + fl(0),
         'new-socket-under-way': so(0, 3) + fl(3) + rd(30) + opn(1) + rd(77) + opn(0) + rd(130000)
             + ans,
@@ -596,7 +598,7 @@ def displays():
         'queries-pause': hello + info * 3 + rd(999) + pause + info + rd(999) + ans + ans,
         'queries-close': hello + info + ed(1) + close + tr + info,
         'no-edid': rd(99) + close + opn(0) + ed(1) + hello + ed(1) + info,
-        'cursor': hello + cu(0x10, 1, 2) + mv(0, 3, 4) + cu(0, 0, 0) + mv(0, 1, 1) + cu(0x31, 9, 9)
+        'cursor': hello + cu(0x12, 1, 2) + mv(0, 3, 4) + cu(0, 0, 0) + mv(0, 1, 1) + cu(0x31, 9, 9)
             + rd(40000),
         'many-flushes': hello + so(0, 1) + b''.join(fl(1, i, i, 2, 2) for i in range(0, 60, 4))
             + rd(99999) + ans,
