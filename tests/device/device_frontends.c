@@ -6,6 +6,7 @@
 #include "device.h"
 
 #include <endian.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,8 +161,13 @@ static void channels_come_late_and_again(void **state)
 	device_make(1, 60, 50, 1);
 	fds = child_count_fds(&dev.child);
 	for (int i = 0; i < 10; i++) {
+		struct pollfd old = {.fd = dup(dev.fe.backend_fd)};
+
 		assert_int_equal(frontend_open_channel(&dev.fe), 0);
 		device_settle();
+		assert_int_equal(poll(&old, 1, 0), 1); // the daemon has closed its end
+		assert_true(old.revents & POLLHUP);
+		close(old.fd);
 		assert_int_equal(child_count_fds(&dev.child), fds);
 		assert_int_equal(gpu_driver_flush(&dev.gpu, 1, all), OK);
 	}

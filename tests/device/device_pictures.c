@@ -56,6 +56,8 @@ static void parts(uint32_t format)
 	stage_draw(res, GPU_RECT(50, 40, 100, 70), 4);
 	stage_draw(res, GPU_RECT(51, 41, 1, 1), 5);
 	stage_draw(res, GPU_RECT(0, 75, 200, 75), 6);
+	stage_draw(res, GPU_RECT(0, 20, 199, 30), 7);
+	stage_draw(res, GPU_RECT(1, 100, 199, 30), 8);
 	for (uint32_t i = 0; i < 20; i++)
 		stage_draw(res, GPU_RECT(i * 9, i * 7, 8, 6), 7 + i);
 }
@@ -231,8 +233,8 @@ static const struct drawing drawings[] = {
 	{"1x300", size, SIZE(1, 300), {0x7f17b169}},
 	{"4097x3", size, SIZE(4097, 3), {0x4fbe5fe4}},
 	{"16384x1", size, SIZE(16384, 1), {0xa5709523}},
-	{"parts", parts, FORMAT(B8G8R8X8), {0x4fb11241}},
-	{"parts, converted", parts, FORMAT(X8B8G8R8), {0x4fb11241}},
+	{"parts", parts, FORMAT(B8G8R8X8), {0x92ed35f0}},
+	{"parts, converted", parts, FORMAT(X8B8G8R8), {0x92ed35f0}},
 	{"transfers then flushes", transfers_then_flushes, 0, {0xd9cc86c9}},
 	{"other offsets", other_offsets, 0, {0x64f863aa}},
 	{"part of a resource", part_of_a_resource, FORMAT(B8G8R8X8), {0x98609ac3}},
