@@ -568,6 +568,8 @@ void vhu_destroy(struct vhu *v)
 	for (unsigned i = 0; i < v->device->n_queues; i++)
 		vhu_queue_reset(&v->queues[i]);
 	v->device->reset(v->dev);
+	if (v->device->gpu_socket)
+		v->device->gpu_socket(v->dev, -1);
 	loop_remove(&v->source);
 	drop_backend(v);
 	vhu_reader_reset(&v->reader);

@@ -43,7 +43,10 @@ struct vhu_device {
 	size_t (*get_config)(void *dev, void *config);
 	/* The driver writes len bytes at off; both lie within 256. NULL: nothing can be written. */
 	void (*set_config)(void *dev, uint32_t off, const void *bytes, uint32_t len);
-	/* VHOST_USER_GPU_SET_SOCKET: the device owns fd from now on. NULL: not such a device. */
+	/*
+	 * VHOST_USER_GPU_SET_SOCKET: the device owns fd from now on. -1: the front-end has left, and
+	 * what comes next is not for those whom it let see. NULL: not such a device.
+	 */
 	void (*gpu_socket)(void *dev, int fd);
 };
 

@@ -57,7 +57,7 @@ struct display_ops {
 /* QEMU's window, behind the socket that it sends (display_qemu.c). NULL when there is no memory. */
 struct display *display_qemu_create(struct loop *loop, struct gpu_device *gpu);
 
-/* Shows everything on this socket from now on. fd is owned; one from before is closed. */
+/* Shows everything on this socket, or on none (-1). fd is owned; one from before is closed. */
 void display_qemu_connect(struct display *d, int fd);
 
 /*

@@ -569,6 +569,8 @@ void display_qemu_connect(struct display *display, int fd)
 	struct display_qemu *d = of(display);
 
 	disconnect(d);
+	if (fd < 0)
+		return;
 	d->sock = d->source.fd = fd;
 	if (fd_set_nonblock(fd) < 0 || loop_add(d->loop, &d->source, EPOLLIN) < 0) {
 		log_warn("QEMU's display socket cannot be used");
