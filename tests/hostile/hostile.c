@@ -145,6 +145,12 @@ static void drop_guest(void)
 	guest_finish(&hx.guest);
 }
 
+void hostile_renew_guest(void)
+{
+	drop_guest();
+	make_guest();
+}
+
 /* ---- what can be expected ---- */
 
 void expect_closed(void)

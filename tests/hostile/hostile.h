@@ -93,6 +93,7 @@ void hostile_give_memory(void);
 void hostile_start_rings(void);
 void hostile_show(void);
 void hostile_leave(void);
+void hostile_renew_guest(void); // a fresh one, for another front-end
 
 /* The back-end closes the connection, without a word. */
 void expect_closed(void);
