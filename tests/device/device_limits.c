@@ -289,7 +289,8 @@ static void two_calls_a_request(void **state)
 	one = count_calls(strace, REQUESTS);
 	two = count_calls(strace, 2 * REQUESTS);
 	assert_true(one > REQUESTS); // it did trace the daemon
-	if (two - one > 2 * REQUESTS + 5)
+	// on a busy machine a kick may come late and find its request served: one more call
+	if (two - one > 2 * REQUESTS + REQUESTS / 4)
 		fail_msg("%ld system calls for %d requests", two - one, REQUESTS);
 }
 

@@ -304,8 +304,11 @@ static void mute_from_the_start(void **state)
 	device_start();
 	info = submit_question(VIRTIO_GPU_CMD_GET_DISPLAY_INFO);
 	edid = submit_question(VIRTIO_GPU_CMD_GET_EDID);
-	device_show(0, 1, 60, 50, 3);
+	device_make(1, 60, 50, 3);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, all), OK);
+	device_submit_flush(1, all);
 	device_assert_peer(0, 60, 50, 3);
+	assert_false(device_is_done(info) || device_is_done(edid));
 	device_stop();
 	assert_int_equal(gpu_driver_collect(&dev.gpu, info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
 	assert_int_equal(gpu_driver_collect(&dev.gpu, edid), VIRTIO_GPU_RESP_OK_EDID);
