@@ -240,7 +240,7 @@ static void put_identity(uint8_t *p, uint32_t serial)
 
 	memcpy(p, header, sizeof(header));
 	p[8] = (uint8_t)(vendor >> 8);
-	p[9] = (uint8_t)vendor;
+	p[9] = (uint8_t)(vendor & 0xff);
 	put16(p + 10, PRODUCT_CODE);
 	put16(p + 12, serial & 0xffff);
 	put16(p + 14, serial >> 16);

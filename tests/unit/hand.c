@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "unit.h"
 #include "hand.h"
+#include "unit.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "unit.h"
 #include "rig.h"
+#include "unit.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
