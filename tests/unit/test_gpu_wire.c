@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands as bytes, written here without the structs that the decoder reads them with. */
+#include "unit.h"
+#include "gpu/wire.h"
+
+enum { HEADER = 24, COMMAND_MAX = 128 };
+
+static uint8_t bytes[COMMAND_MAX];
+static size_t len;
+static struct gpu_request request;
+
+static void put(uint64_t v, unsigned size)
+{
+	for (unsigned i = 0; i < size; i++)
+		bytes[len++] = (uint8_t)(v >> (8 * i));
+}
+
+static void put32(uint32_t v)
+{
+	put(v, 4);
+}
+
+/* A header with something in each field. */
+static void begin(uint32_t type)
+{
+	memset(bytes, 0xee, sizeof(bytes));
+	len = 0;
+	put32(type);
+	put32(VIRTIO_GPU_FLAG_FENCE | 0x100);
+	put(0x1122334455667788, 8);
+	put32(0x99aabbcc);
+	put(5, 1);
+	put(0, 3);
+	assert_int_equal(len, HEADER);
+}
+
+static void put_rect(uint32_t first)
+{
+	for (uint32_t i = 0; i < 4; i++)
+		put32(first + i);
+}
+
+static void assert_rect(struct gpu_rect r, uint32_t first)
+{
+	assert_int_equal(r.x, first);
+	assert_int_equal(r.y, first + 1);
+	assert_int_equal(r.width, first + 2);
+	assert_int_equal(r.height, first + 3);
+}
+
+static uint32_t decode(size_t n)
+{
+	const struct iovec iov[3] = {
+		{bytes, n / 3}, {bytes + n / 3, 0}, {bytes + n / 3, n - n / 3}};
+
+	memset(&request, 0xdd, sizeof(request));
+	return gpu_wire_decode(iov, 3, &request);
+}
+
+static void assert_header(uint32_t type)
+{
+	assert_int_equal(request.hdr.type, type);
+	assert_int_equal(request.hdr.flags, VIRTIO_GPU_FLAG_FENCE | 0x100);
+	assert_int_equal(request.hdr.fence_id, 0x1122334455667788);
+	assert_int_equal(request.hdr.ctx_id, 0x99aabbcc);
+	assert_int_equal(request.hdr.ring_idx, 5);
+}
+
+/* What was put is a command; no shorter one is, and what follows is not looked at. */
+static void decode_ok(void)
+{
+	uint32_t type = bytes[0] | (uint32_t)bytes[1] << 8;
+
+	for (size_t n = 0; n < len; n++) {
+		assert_int_equal(decode(n), VIRTIO_GPU_RESP_ERR_UNSPEC);
+		if (n >= HEADER)
+			assert_header(type); // for the fence of the answer
+	}
+	assert_int_equal(decode(sizeof(bytes)), 0);
+	assert_header(type);
+	assert_int_equal(decode(len), 0);
+	assert_header(type);
+}
+
+static void test_without_payload(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_GET_DISPLAY_INFO);
+	decode_ok();
+}
+
+static void test_create_2d(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_CREATE_2D);
+	for (uint32_t i = 11; i < 15; i++)
+		put32(i);
+	decode_ok();
+	assert_int_equal(request.resource_id, 11);
+	assert_int_equal(request.create_2d.format, 12);
+	assert_int_equal(request.create_2d.width, 13);
+	assert_int_equal(request.create_2d.height, 14);
+}
+
+static void test_resource_only(void **state)
+{
+	const uint32_t types[] = {VIRTIO_GPU_CMD_RESOURCE_UNREF,
+		VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		begin(types[i]);
+		put32(0xfedcba98);
+		put32(0);
+		decode_ok();
+		assert_int_equal(request.resource_id, 0xfedcba98);
+	}
+}
+
+static void test_set_scanout(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_SET_SCANOUT);
+	put_rect(0xfffffff0);
+	put32(3);
+	put32(4);
+	decode_ok();
+	assert_rect(request.set_scanout.rect, 0xfffffff0);
+	assert_int_equal(request.set_scanout.scanout_id, 3);
+	assert_int_equal(request.resource_id, 4);
+}
+
+static void test_flush(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_FLUSH);
+	put_rect(20);
+	put32(7);
+	put32(0);
+	decode_ok();
+	assert_rect(request.flush.rect, 20);
+	assert_int_equal(request.resource_id, 7);
+}
+
+static void test_transfer_2d(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D);
+	put_rect(30);
+	put(0xfedcba9876543210, 8);
+	put32(8);
+	put32(0);
+	decode_ok();
+	assert_rect(request.transfer_2d.rect, 30);
+	assert_int_equal(request.transfer_2d.offset, 0xfedcba9876543210);
+	assert_int_equal(request.resource_id, 8);
+}
+
+static void test_attach_backing(void **state)
+{
+	const struct virtio_gpu_mem_entry *wire = (const void *)(bytes + 32);
+	struct gpu_mem_entry e;
+
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING);
+	put32(9);
+	put32(UINT32_MAX);
+	decode_ok();
+	assert_int_equal(request.resource_id, 9);
+	assert_int_equal(request.attach_backing.n_entries, UINT32_MAX);
+	assert_int_equal(GPU_WIRE_ENTRIES_AT, len);
+	assert_int_equal(GPU_WIRE_ENTRY_SIZE, 16);
+	put(0x8877665544332211, 8);
+	put32(0xf1f2f3f4);
+	e = gpu_wire_entry(wire);
+	assert_int_equal(e.addr, 0x8877665544332211);
+	assert_int_equal(e.length, 0xf1f2f3f4);
+}
+
+static void test_get_edid(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_GET_EDID);
+	put32(15);
+	put32(0);
+	decode_ok();
+	assert_int_equal(request.get_edid.scanout_id, 15);
+}
+
+static void test_cursor(void **state)
+{
+	const uint32_t types[] = {VIRTIO_GPU_CMD_UPDATE_CURSOR, VIRTIO_GPU_CMD_MOVE_CURSOR};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		begin(types[i]);
+		for (uint32_t v = 41; v < 49; v++)
+			put32(v);
+		decode_ok();
+		assert_int_equal(request.cursor.scanout_id, 41);
+		assert_int_equal(request.cursor.x, 42);
+		assert_int_equal(request.cursor.y, 43);
+		assert_int_equal(request.resource_id, 45); // 44 is padding
+		assert_int_equal(request.cursor.hot_x, 46);
+		assert_int_equal(request.cursor.hot_y, 47);
+	}
+}
+
+static void test_unknown(void **state)
+{
+	const uint32_t types[] = {0, 0xff, VIRTIO_GPU_CMD_CTX_CREATE, VIRTIO_GPU_CMD_SUBMIT_3D,
+		VIRTIO_GPU_RESP_OK_NODATA, 0x01000000, UINT32_MAX};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		begin(types[i]);
+		assert_int_equal(decode(sizeof(bytes)), VIRTIO_GPU_RESP_ERR_UNSPEC);
+		assert_header(types[i]);
+		assert_int_equal(request.resource_id, 0);
+	}
+	assert_int_equal(gpu_wire_decode(NULL, 0, &request), VIRTIO_GPU_RESP_ERR_UNSPEC);
+	assert_int_equal(request.hdr.flags, 0);
+}
+
+static void assert_bytes(const void *wire, size_t n)
+{
+	assert_int_equal(len, n);
+	assert_memory_equal(wire, bytes, n);
+}
+
+static void test_responses(void **state)
+{
+	struct gpu_hdr h = {1, VIRTIO_GPU_FLAG_FENCE, 0x0102030405060708, 0x0a0b0c0d, 9};
+	struct virtio_gpu_ctrl_hdr r = gpu_wire_response(&h, VIRTIO_GPU_RESP_OK_EDID);
+
+	(void)state;
+	len = 0;
+	put32(VIRTIO_GPU_RESP_OK_EDID);
+	put32(VIRTIO_GPU_FLAG_FENCE);
+	put(0x0102030405060708, 8);
+	put32(0x0a0b0c0d);
+	put32(9);
+	assert_bytes(&r, sizeof(r));
+	h.flags = UINT32_MAX; // only what is known comes back
+	r = gpu_wire_response(&h, 1);
+	memcpy(bytes, &r, 8);
+	assert_int_equal(bytes[4], VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX);
+	assert_int_equal(bytes[5] | bytes[6] | bytes[7], 0);
+	h.flags = VIRTIO_GPU_FLAG_INFO_RING_IDX; // without a fence there is nothing to echo
+	r = gpu_wire_response(&h, VIRTIO_GPU_RESP_ERR_UNSPEC);
+	len = 0;
+	put32(VIRTIO_GPU_RESP_ERR_UNSPEC);
+	put(0, 8);
+	put(0, 8);
+	put32(0);
+	assert_bytes(&r, sizeof(r));
+}
+
+static void test_rects(void **state)
+{
+	const struct gpu_rect rect = {0x01020304, 0x05060708, 0x090a0b0c, 0x0d0e0f10};
+	struct virtio_gpu_rect wire = gpu_wire_rect(&rect);
+
+	(void)state;
+	len = 0;
+	put32(rect.x);
+	put32(rect.y);
+	put32(rect.width);
+	put32(rect.height);
+	assert_bytes(&wire, sizeof(wire));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_payload),
+		cmocka_unit_test(test_create_2d),
+		cmocka_unit_test(test_resource_only),
+		cmocka_unit_test(test_set_scanout),
+		cmocka_unit_test(test_flush),
+		cmocka_unit_test(test_transfer_2d),
+		cmocka_unit_test(test_attach_backing),
+		cmocka_unit_test(test_get_edid),
+		cmocka_unit_test(test_cursor),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_rects),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
