@@ -400,16 +400,26 @@ static size_t reply_size(const struct expected *e)
 	}
 }
 
-static void on_query_reply(struct display_qemu *d)
+/* The command that the next reply is for; NULL when it has ended meanwhile. */
+static struct gpu_cmd *take_asked(struct display_qemu *d)
 {
 	struct gpu_cmd *cmd = TAILQ_FIRST(&d->asked);
 
 	d->n_asked--;
 	if (d->orphans) {
 		d->orphans--;
-		return;
+		return NULL;
 	}
 	TAILQ_REMOVE(&d->asked, cmd, link);
+	return cmd;
+}
+
+static void on_query_reply(struct display_qemu *d)
+{
+	struct gpu_cmd *cmd = take_asked(d);
+
+	if (!cmd)
+		return;
 	if (cmd->r.hdr.type == VIRTIO_GPU_CMD_GET_DISPLAY_INFO)
 		gpu_cmd_reply(
 			cmd, VIRTIO_GPU_RESP_OK_DISPLAY_INFO, &d->in.info, sizeof(d->in.info));
@@ -417,6 +427,19 @@ static void on_query_reply(struct display_qemu *d)
 		gpu_cmd_reply(cmd, VIRTIO_GPU_RESP_OK_EDID, &d->in.edid, sizeof(d->in.edid));
 	else
 		gpu_cmd_answer_locally(cmd);
+}
+
+/* QEMU says nothing when it is asked for the EDID of a scanout that it does not have. */
+static void skip_unanswered(struct display_qemu *d)
+{
+	while (d->expected_from != d->expected_to && d->in.hdr.request != VHOST_USER_GPU_GET_EDID
+		&& d->expected[d->expected_from % REPLIES_MAX].request == VHOST_USER_GPU_GET_EDID) {
+		struct gpu_cmd *cmd = take_asked(d);
+
+		d->expected_from++;
+		if (cmd)
+			gpu_cmd_answer_locally(cmd);
+	}
 }
 
 static bool can_ask(const struct display_qemu *d, const struct gpu_cmd *cmd)
@@ -476,8 +499,11 @@ static int receive(struct display_qemu *d)
 	if (n <= 0)
 		return n == 0 ? 0 : errno == EINTR ? 1 : -errno;
 	d->in.have += (size_t)n;
-	if (d->in.have == head && check_reply(d) < 0)
-		return -EPROTO;
+	if (d->in.have == head) {
+		skip_unanswered(d);
+		if (check_reply(d) < 0)
+			return -EPROTO;
+	}
 	if (d->in.have == head + d->in.hdr.size && d->in.have > head) {
 		d->in.have = 0;
 		on_reply(d);

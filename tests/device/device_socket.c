@@ -238,6 +238,27 @@ static void answered_by_qemu(void **state)
 	assert_int_equal(dev.peer.faults, 0);
 }
 
+/* QEMU leaves the EDID of a scanout that it does not have unanswered; the next answer is the next's. */
+static void own_where_qemu_has_none(void **state)
+{
+	struct virtio_gpu_cmd_get_edid m = {
+		.hdr.type = htole32(VIRTIO_GPU_CMD_GET_EDID), .scanout = htole32(3)};
+	struct virtio_gpu_resp_display_info info;
+	int edid;
+
+	(void)state;
+	begin_with_own(&(struct device_setup){.peer = true});
+	dev.peer.outputs = 1;
+	edid = device_submit(&m, sizeof(m));
+	assert_int_equal(info_of(&info), 1);
+	assert_int_equal(gpu_driver_collect(&dev.gpu, edid), VIRTIO_GPU_RESP_OK_EDID);
+	assert_false(edid_is_own(0));
+	device_make(1, 60, 50, 3);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, all), OK);
+	device_submit_flush(1, all);
+	device_assert_peer(0, 60, 50, 3);
+}
+
 /* Its features are learnt before anything is asked, also when the guest is quick. */
 static void edid_of_ones_own_without_the_feature(void **state)
 {
@@ -327,6 +348,7 @@ int main(int argc, char **argv)
 		TEST(nothing_after_a_reset),
 		TEST(drawn_without_a_socket),
 		TEST(answered_by_qemu),
+		TEST(own_where_qemu_has_none),
 		TEST(edid_of_ones_own_without_the_feature),
 		TEST(own_without_a_socket),
 		TEST(own_when_the_socket_leaves),

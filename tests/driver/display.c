@@ -28,8 +28,10 @@ struct dmabuf_scanout {
 
 int display_peer_open(struct display_peer *d, int *remote)
 {
-	*d = (struct display_peer){
-		.fd = -1, .fd_in = -1, .offered = 1ull << VHOST_USER_GPU_PROTOCOL_F_EDID};
+	*d = (struct display_peer){.fd = -1,
+		.fd_in = -1,
+		.offered = 1ull << VHOST_USER_GPU_PROTOCOL_F_EDID,
+		.outputs = DISPLAY_PEER_SCREENS};
 	d->modes[0] =
 		(struct virtio_gpu_display_one){.r = {.width = 1024, .height = 768}, .enabled = 1};
 	for (size_t i = 0; i < DISPLAY_PEER_SCREENS; i++)
@@ -115,6 +117,8 @@ static int on_edid(struct display_peer *d, uint32_t scanout)
 		fault(d, "GET_EDID without its protocol feature");
 	if (scanout >= DISPLAY_PEER_SCREENS)
 		return fault(d, "GET_EDID of no scanout");
+	if (scanout >= d->outputs)
+		return 0; // QEMU complains and says nothing
 	memset(edid.edid + 1, 0xff, 6);
 	edid.edid[12] = (uint8_t)scanout; // the serial number
 	edid.edid[18] = 1;

@@ -42,6 +42,7 @@ struct display_peer {
 	// set these before or between pumps
 	uint64_t offered; // protocol features, by default EDID
 	struct virtio_gpu_display_one modes[DISPLAY_PEER_SCREENS]; // by default one, 1024x768
+	uint32_t outputs; // QEMU's max_outputs: no EDID is answered beyond; by default all
 	bool stop_reading;
 	size_t slow;      // reads at most so many bytes a pump, 0 is no limit
 	bool mute;        // counts questions but never answers
