@@ -17,6 +17,7 @@ enum {
 	BATCH = 4,           // requests published at once: the driver works on them while we go on
 	BUSY_REQUESTS = 4,   // in one turn: the driver keeps several under way
 	PATIENCE_NS = 20000, // that a turn waits for such a driver
+	TURN_NS = 2000000,   // after which a turn ends: large requests may take long
 };
 
 static int64_t now_ns(void)
@@ -80,26 +81,32 @@ static bool wait_for_more(struct vhu_queue *q, unsigned served, int64_t *patienc
 	return left > 0;
 }
 
-/* One turn: at most as many requests as the ring has places, so that nothing else starves. */
+/*
+ * One turn: at most as many requests as the ring has places, and no new batch after TURN_NS, so that
+ * nothing else starves. 1: there may be more; 0: none; else as vq_pop().
+ */
 static int serve_turn(struct vhu_queue *q)
 {
 	struct vhu *v = q->vhu;
-	unsigned size = q->vq.cfg.size, budget = size;
-	int64_t patience_ns = PATIENCE_NS;
+	unsigned size = q->vq.cfg.size, served = 0;
+	int64_t patience_ns = PATIENCE_NS, begin = 0;
 	struct vq_req *req;
 	int r = 0;
 
 	do {
-		while (budget && (r = vq_pop(&q->vq, &req)) == 1) {
-			budget--;
+		while (served < size && (r = vq_pop(&q->vq, &req)) == 1) {
 			v->device->request(v->dev, q->index, req);
-			if (budget % BATCH == 0)
-				publish(q);
+			if (++served % BATCH)
+				continue;
+			publish(q);
+			begin = begin ? begin : now_ns();
+			if (now_ns() - begin > TURN_NS)
+				return 1;
 		}
-		if (r < 0 || !budget)
+		if (r < 0 || served == size)
 			return r < 0 ? r : 1;
 		publish(q);
-	} while (wait_for_more(q, size - budget, &patience_ns) || !vq_enable_kicks(&q->vq));
+	} while (wait_for_more(q, served, &patience_ns) || !vq_enable_kicks(&q->vq));
 	return 0;
 }
 
