@@ -108,6 +108,7 @@ const struct personality personalities[] = {
 	{.name = "qemu11-generic",
 		.protocol = ~P_INFLIGHT_BASE,
 		.features = F_ALL,
+		.forced = F_RING_RESET,
 		.config_size = 20,
 		.realize = qemu11_generic_realize,
 		.start = qemu11_generic_start,
