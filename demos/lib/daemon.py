@@ -67,6 +67,7 @@ class Daemon:
                 self.process.kill()
                 self.process.wait()
             self.reader.join(scaled(5))
+            self.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def qemu_arguments(self, device):

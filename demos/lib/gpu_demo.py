@@ -53,7 +53,7 @@ class Demo:
         display = "gtk,gl=on" if self.options.window else "none"
         return Vm(
             self.out, daemon.qemu_arguments(device), share=self.options.share,
-            display=display, image=self.options.image,
+            display=display, image=self.options.image, daemons=[daemon],
             tree="qemu-gui" if self.options.window else "qemu",
         )
 
@@ -98,7 +98,6 @@ class Demo:
         deadline = time.monotonic() + scaled(seconds)
         shot = None
         while time.monotonic() < deadline:
-            self.gpu.must_live(f"the guest drew the {what}")
             self.vm.must_live(f"the guest drew the {what}")
             with contextlib.suppress(picture.PictureError):
                 shot = self.look()
@@ -147,7 +146,6 @@ class Demo:
         """Waits until kmscube has said a word so often; returns its log."""
         deadline = time.monotonic() + scaled(seconds)
         while True:
-            self.gpu.must_live("the guest turned the cube")
             log = self.vm.run("cat /run/cube.log").out
             if log.count(word) >= count:
                 return log
@@ -181,7 +179,7 @@ class Demo:
         """Runs the user's command in the shared folder; its status is ours."""
         result = self.vm.run(shlex.join(self.options.command), timeout=self.options.timeout,
                              out=_writer(sys.stdout.buffer), err=_writer(sys.stderr.buffer))
-        self.gpu.must_live("the command ran")
+        self.vm.must_live("the command ran")
         with contextlib.suppress(VmError, picture.PictureError):
             if shot := self.look():
                 say(f"the last picture: {os.path.relpath(self.save(shot, 'last'))}")
@@ -201,6 +199,8 @@ class Demo:
         say("QEMU runs until its window is closed or Ctrl-C comes; a picture every 10 s")
         while self.vm.alive():
             time.sleep(10)
+            if self.vm.alive():
+                self.vm.must_live("the image ran")
             with contextlib.suppress(VmError, picture.PictureError):
                 if shot := self.look():
                     self.save(shot, "image")

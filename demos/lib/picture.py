@@ -41,6 +41,8 @@ class Picture:
         """The part of the pixels that differ from those of another picture."""
         if other is None or (self.width, self.height) != (other.width, other.height):
             return 1.0
+        if self.rgb == other.rgb:
+            return 0.0
         pixels = zip(*(p.rgb[c::3] for p in (self, other) for c in range(3)))
         same = sum(1 for a, b, c, d, e, f in pixels if a == d and b == e and c == f)
         return 1 - same / (self.width * self.height)

@@ -133,16 +133,18 @@ class Vm:
     what is under test. share: folder that is /share and the working directory
     in the guest. append: more words for the kernel's command line. sockets:
     sockets handed to QEMU by their file descriptor numbers. image: a disk to
-    boot instead of the test bed's guest: no commands can be run in it then."""
+    boot instead of the test bed's guest: no commands can be run in it then.
+    daemons: without any of them nothing is waited for."""
 
     def __init__(self, logs, devices=(), share=None, memory="1G", cpus=2, append="",
-                 display="none", tree="qemu", sockets=(), image=None):
+                 display="none", tree="qemu", sockets=(), image=None, daemons=()):
         self.logs = pathlib.Path(logs)
         self.logs.mkdir(parents=True, exist_ok=True)
         self.console = self.logs / "console.log"
         self.devices, self.share, self.image = list(devices), share, image
         self.memory, self.cpus, self.append = memory, cpus, append
         self.display, self.tree, self.sockets = display, tree, list(sockets)
+        self.daemons = list(daemons)
         self.process, self.mad = None, False
 
     def __enter__(self):
@@ -159,6 +161,7 @@ class Vm:
 
     def start(self):
         ours, theirs = zip(*(socket.socketpair() for _ in range(4)))
+        self.ends = ours
         arguments = self._arguments(*(s.fileno() for s in theirs))
         (self.logs / "qemu.cmdline").write_text("\n".join(arguments) + "\n")
         self.process = subprocess.Popen(
@@ -188,6 +191,8 @@ class Vm:
             except (VmError, OSError, AttributeError, subprocess.TimeoutExpired):
                 self.process.kill()
         self.process.wait()
+        for end in self.ends:
+            end.close()
 
     def _arguments(self, qmp, out, err, tty):
         arguments = [
@@ -233,8 +238,8 @@ class Vm:
     def _keep_stderr(self):
         """Writes QEMU's words down up to the limit; past it QEMU is ended."""
         kept = 0
-        with open(self.logs / "qemu.log", "wb", buffering=0) as log:
-            while data := self.process.stderr.read1(65536):
+        with open(self.logs / "qemu.log", "wb", buffering=0) as log, self.process.stderr as words:
+            while data := words.read1(65536):
                 kept += len(data)
                 if kept <= STDERR_LIMIT:
                     log.write(data)
@@ -259,6 +264,10 @@ class Vm:
         return self.process is not None and self.process.poll() is None
 
     def must_live(self, doing):
+        if self.alive() and any(daemon.process.poll() is not None for daemon in self.daemons):
+            time.sleep(0.5)  # they also end because QEMU does
+        for daemon in self.daemons if self.alive() else ():
+            daemon.must_live(doing)
         if not self.alive():
             raise VmError(f"QEMU ended while {doing}.{self._last_words()}")
         if b"Kernel panic" in self.console.read_bytes():
