@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A display that answers wrongly, in pieces, twice or unasked; and sockets that are none. */
-#define _GNU_SOURCE
+/* A display that answers wrongly, in pieces, late, unasked or not at all. */
 #include "hostile.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define REPLY VHOST_USER_GPU_REPLY_MASK
@@ -248,6 +242,51 @@ static void no_edid(const void *arg)
 	close_display();
 }
 
+/* Nothing but the question waits for it, and that only until the ring stops. */
+static void hello_withheld(const void *arg)
+{
+	int info, edid;
+	uint8_t config[16];
+	uint32_t base;
+
+	(void)arg;
+	open_display();
+	hear(HELLO, 0);
+	info = ask(VIRTIO_GPU_CMD_GET_DISPLAY_INFO);
+	edid = ask(VIRTIO_GPU_CMD_GET_EDID);
+	expect_pending(info);
+	expect_pending(edid);
+	assert_ok(frontend_get_config(&hx.fe, 0, sizeof(config), config));
+	hostile_picture(1, 64, 64, 1);
+	assert_ack(gpu_driver_set_scanout(&hx.gpu, 0, 1, GPU_RECT(0, 0, 64, 64)));
+	assert_ack(gpu_driver_flush(&hx.gpu, 1, GPU_RECT(0, 0, 64, 64)));
+	expect_ring_works(CURSOR);
+	assert_ok(frontend_get_vring_base(&hx.fe, CONTROL, &base));
+	assert_int_equal(drv_ring_used_count(&hx.rings[CONTROL]), 2);
+	expect_width(info, 1280);
+	assert_int_equal(gpu_driver_collect(&hx.gpu, edid), VIRTIO_GPU_RESP_OK_EDID);
+	close_display();
+	hostile_restart_ring(CONTROL);
+}
+
+/* A display that comes before features, memory and rings is there when they are. */
+static void before_all_else(const void *arg)
+{
+	int ticket;
+
+	(void)arg;
+	open_display();
+	say_hello(1);
+	hostile_agree();
+	hostile_give_memory();
+	hostile_start_rings();
+	ticket = ask(VIRTIO_GPU_CMD_GET_DISPLAY_INFO);
+	hear(INFO, 0);
+	say_info(77);
+	expect_width(ticket, 77);
+	close_display();
+}
+
 /* ---- unasked and late ---- */
 
 static void unasked(const void *arg)
@@ -402,156 +441,6 @@ static void with_descriptors(const void *arg)
 	close_display();
 }
 
-/* ---- sockets that are none, or others ---- */
-
-static int a_memfd(void)
-{
-	return memfd_create("display", MFD_CLOEXEC);
-}
-
-static int an_eventfd(void)
-{
-	return eventfd(0, EFD_CLOEXEC);
-}
-
-static int an_epoll(void)
-{
-	return epoll_create1(EPOLL_CLOEXEC);
-}
-
-static int null(void)
-{
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
-}
-
-static int by_path(void)
-{
-	return open("/dev/null", O_PATH | O_CLOEXEC);
-}
-
-static int a_pipe(void)
-{
-	int fds[2];
-
-	assert_ok(pipe2(fds, O_CLOEXEC));
-	close(fds[0]);
-	return fds[1];
-}
-
-static int dead_socket(void)
-{
-	int fds[2];
-
-	assert_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-	close(fds[1]);
-	return fds[0];
-}
-
-static int deaf_socket(void)
-{
-	int fds[2];
-
-	assert_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
-	assert_ok(shutdown(fds[0], SHUT_RDWR));
-	close(fds[1]);
-	return fds[0];
-}
-
-static int lonely_socket(void)
-{
-	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-}
-
-static int lonely_datagrams(void)
-{
-	return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-}
-
-static int listening_socket(void)
-{
-	const struct sockaddr_un nameless = {.sun_family = AF_UNIX};
-	int fd = lonely_socket();
-
-	assert_ok(bind(fd, (const struct sockaddr *)&nameless, sizeof(sa_family_t)));
-	assert_ok(listen(fd, 1));
-	return fd;
-}
-
-struct no_socket {
-	const char *name;
-	int (*make)(void);
-};
-
-static const struct no_socket no_sockets[] = {
-	{"a file as display", a_memfd},
-	{"an eventfd as display", an_eventfd},
-	{"an epoll as display", an_epoll},
-	{"/dev/null as display", null},
-	{"no more than a path as display", by_path},
-	{"a dead pipe as display", a_pipe},
-	{"a dead socket as display", dead_socket},
-	{"a socket shut down as display", deaf_socket},
-	{"a socket without peer as display", lonely_socket},
-	{"datagrams without peer as display", lonely_datagrams},
-	{"a listening socket as display", listening_socket},
-};
-
-/* Dropped at once; the display that was there before is gone as well. */
-static void no_socket(const void *arg)
-{
-	const struct no_socket *kind = arg;
-	int n = child_count_fds(&hx.child), fd = kind->make();
-
-	assert_true(fd >= 0);
-	open_display();
-	assert_ok(frontend_gpu_set_socket(&hx.fe, fd));
-	close(fd);
-	expect_hung_up();
-	expect_fds(n);
-	expect_width(ask(VIRTIO_GPU_CMD_GET_DISPLAY_INFO), 1280);
-}
-
-/* Messages that are not bytes in a row are cut off where a header ends. */
-static void packets(const void *arg)
-{
-	const int type = *(const int *)arg;
-	const struct vhost_user_gpu_header h = {HELLO, REPLY, 8};
-	int fds[2], n = child_count_fds(&hx.child);
-	uint8_t bytes[20];
-
-	assert_ok(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds));
-	assert_ok(frontend_gpu_set_socket(&hx.fe, fds[1]));
-	close(fds[1]);
-	memset(bytes, 0, sizeof(bytes));
-	memcpy(bytes, &h, sizeof(h));
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(send(fds[0], bytes, sizeof(bytes), 0), sizeof(bytes));
-	expect_fds(n);
-	close(fds[0]);
-}
-
-static const int packet_types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
-
-/* Its other end is the daemon's own: it talks to itself, and sends itself away. */
-static void its_own_connection(const void *arg)
-{
-	(void)arg;
-	hx.fe.acks = false;
-	assert_ok(frontend_gpu_set_socket(&hx.fe, hx.fe.fd));
-	expect_closed();
-}
-
-static void its_own_listener(const void *arg)
-{
-	struct frontend other;
-
-	(void)arg;
-	assert_ok(frontend_connect(&other, hx.path));
-	assert_ok(frontend_gpu_set_socket(&hx.fe, other.fd));
-	frontend_close(&other);
-	hostile_leave(); // then it comes to serve itself, and the next one
-}
-
 /* ---- the list ---- */
 
 static const struct hostile_case plain[] = {
@@ -559,6 +448,8 @@ static const struct hostile_case plain[] = {
 	{"an answer of another type within", RUNNING, wrong_type},
 	{"an answer with all flags", RUNNING, unknown_flags},
 	{"a display without EDID", RUNNING, no_edid},
+	{"a hello that is never answered", RUNNING, hello_withheld},
+	{"a display before all else", CONNECTED, before_all_else},
 	{"a second hello", RUNNING, unasked, &nobody_asked[0]},
 	{"information that nobody asked for", RUNNING, unasked, &nobody_asked[1]},
 	{"an EDID that nobody asked for", RUNNING, unasked, &nobody_asked[2]},
@@ -571,10 +462,6 @@ static const struct hostile_case plain[] = {
 	{"half an answer", RUNNING, half_an_answer},
 	{"half an answer, and a new socket", RUNNING, half_an_answer_and_a_new_socket},
 	{"answers with descriptors", RUNNING, with_descriptors},
-	{"a socket of datagrams", RUNNING, packets, &packet_types[0]},
-	{"a socket of packets", RUNNING, packets, &packet_types[1]},
-	{"the front-end's own connection", RUNNING, its_own_connection},
-	{"a connection to its own listener", RUNNING, its_own_listener},
 };
 
 static struct hostile_list list;
@@ -584,6 +471,5 @@ int main(int argc, char **argv)
 	hostile_add(&list, plain, COUNT(plain));
 	HOSTILE_ADD_TABLE(&list, to_hello, RUNNING, wrong_hello);
 	HOSTILE_ADD_TABLE(&list, to_info, RUNNING, wrong_info);
-	HOSTILE_ADD_TABLE(&list, no_sockets, RUNNING, no_socket);
 	return hostile_main(argc, argv, list.cases, list.n);
 }
