@@ -264,6 +264,29 @@ static void test_something_else_there(void **state)
 	assert_true(exists());
 }
 
+/* The name under which it begins to listen: what an earlier process left there is no obstacle. */
+static void test_something_at_the_other_name(void **state)
+{
+	char other[sizeof(path) + 1], keep[sizeof(path)];
+	struct server *s;
+	int fd;
+
+	(void)state;
+	memcpy(keep, path, sizeof(path));
+	snprintf(other, sizeof(other), "%s~", path);
+	close(open(other, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(serve_path(&s), -EEXIST);
+	assert_int_equal(unlink(other), 0); // is still there
+	memcpy(path, other, sizeof(path));
+	close(listen_at_path(1));
+	memcpy(path, keep, sizeof(path));
+	assert_int_equal(serve_path(&s), 0);
+	fd = connect_to_path();
+	assert_true(is_served(fd));
+	close(fd);
+	server_destroy(s);
+}
+
 static void test_bad_paths(void **state)
 {
 	char keep[sizeof(path)];
@@ -350,6 +373,7 @@ int main(void)
 		TEST(served_socket),
 		TEST(served_socket_with_a_full_backlog),
 		TEST(something_else_there),
+		TEST(something_at_the_other_name),
 		TEST(bad_paths),
 		TEST(listening_fd),
 		TEST(connected_fd),

@@ -293,6 +293,9 @@ static void test_gpu_socket(void **state)
 	assert_int_equal(rig_ack(&rig, m), 0);
 	assert_true(rig.dev.gpu_fd >= 0);
 	assert_int_equal(rig_ack(&rig, m), 0);
+	vhu_destroy(rig.vhu); // whom the front-end let see has to go with it
+	rig.vhu = NULL;
+	assert_int_equal(rig.dev.gpu_fd, -1);
 }
 
 /* ---- status and the connection ---- */

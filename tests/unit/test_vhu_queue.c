@@ -294,7 +294,7 @@ static void test_endless_driver(void **state)
 	offer(0);
 	assert_int_equal(eventfd_write(rig.kick, 1), 0);
 	assert_int_equal(loop_turn(rig.loop, 0), 0);
-	assert_in_range(rig.dev.requests, 8, 16);
+	assert_in_range(rig.dev.requests, 4, 16); // a batch at least, two rings' length at most
 	assert_int_equal(rig_get(&rig, VHOST_USER_GET_STATUS), 0);
 	rig.dev.after = NULL;
 	rig_turns(&rig);

@@ -309,6 +309,16 @@ static void test_whole_ring_taken_away(void **state)
 	assert_broken();
 }
 
+/* It has served nothing yet, and what is left reads as an empty one. */
+static void test_new_ring_taken_away(void **state)
+{
+	(void)state;
+	assert_int_equal(gmem_catch_faults(), 0);
+	hand_simple(&hand, 0, 8);
+	assert_int_equal(ftruncate(hand.regions[0].fd, 0), 0);
+	assert_broken();
+}
+
 /* ---- giving back ---- */
 
 static void test_push_and_notify(void **state)
@@ -402,6 +412,7 @@ int main(void)
 		TEST(avail_index_jumps),
 		TEST(memory_taken_away),
 		TEST(whole_ring_taken_away),
+		TEST(new_ring_taken_away),
 		TEST(push_and_notify),
 		TEST(index_wraps),
 		TEST(goes_on),

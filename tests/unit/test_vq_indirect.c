@@ -193,6 +193,23 @@ static void test_leaves_its_table(void **state)
 	assert_broken();
 }
 
+/* Behind the table lies what would do. */
+static void test_jumps_out_of_its_table(void **state)
+{
+	const uint16_t next[] = {2, 3, 65535};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		again();
+		for (unsigned e = 1; e < 5; e++)
+			hand_table(&hand, TABLE, e, (struct vring_desc){HAND_BUF, 1, 0, 0});
+		hand_table(&hand, TABLE, 0,
+			(struct vring_desc){HAND_BUF, 1, VRING_DESC_F_NEXT, next[i]});
+		offer_table(0, TABLE, 2 * 16);
+		assert_broken();
+	}
+}
+
 static void test_table_loops(void **state)
 {
 	(void)state;
@@ -321,6 +338,7 @@ int main(void)
 		TEST(table_sizes),
 		TEST(with_next),
 		TEST(leaves_its_table),
+		TEST(jumps_out_of_its_table),
 		TEST(table_loops),
 		TEST(indirect_in_indirect),
 		TEST(bad_piece_in_table),

@@ -250,6 +250,26 @@ static void test_move(void **state)
 	hand.mem = mem;
 }
 
+/* What the last look-up found says nothing of a map with fewer regions. */
+static void test_move_forgets_where_it_looked(void **state)
+{
+	struct gmem *mem = gmem_create(), *old = hand.mem;
+
+	(void)state;
+	hand_desc(&hand, 0, HAND_TOP, 8, 0, 0); // in the last region of five
+	hand_offer(&hand, 0);
+	pop_ok();
+	vq_push(req, 0);
+	assert_int_equal(gmem_add(mem, &hand.regions[0].desc, hand.regions[0].fd, &hand.mem), 0);
+	gmem_unref(mem);
+	assert_int_equal(vq_move(&q, hand.mem), 0);
+	gmem_unref(old);
+	hand_simple(&hand, 1, 8);
+	pop_ok();
+	assert_ptr_equal(req->iov[0].iov_base, hand.mem->regions[0].host + HAND_BUF);
+	vq_push(req, 0);
+}
+
 static void test_move_keeps_a_map_that_only_the_queue_holds(void **state)
 {
 	struct gmem *mem = hand.mem;
@@ -318,6 +338,7 @@ int main(void)
 		TEST(stop_with_requests_in_flight),
 		TEST(req_size),
 		TEST(move),
+		TEST(move_forgets_where_it_looked),
 		TEST(move_keeps_a_map_that_only_the_queue_holds),
 		TEST(move_away_and_back),
 		TEST(return_while_away),
