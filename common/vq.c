@@ -113,7 +113,7 @@ int vq_start(struct vq *q, const struct vq_config *cfg, struct gmem *mem)
 	unsigned size = cfg->size;
 	int r;
 
-	if (size < 2 || size > VQ_MAX_SIZE || (size & (size - 1)))
+	if (size < 2 || (size & (size - 1)))
 		return -EINVAL;
 	*q = (struct vq){.cfg = *cfg, .mask = (uint16_t)(size - 1)};
 	r = find_rings(q, mem);
@@ -229,7 +229,7 @@ static slow int walk_indirect(struct vq *q, struct chain *c, struct desc table)
 	struct desc d;
 	int r;
 
-	if (!count || table.len % DESC_SIZE || count > q->chain_max / 2)
+	if (table.len % DESC_SIZE || count > q->chain_max / 2)
 		return broken(q, "an indirect table of a bad size", table.len);
 	if (table.flags & VRING_DESC_F_NEXT)
 		return broken(q, "an indirect descriptor with a next one", 0);
