@@ -308,6 +308,28 @@ static void test_move_away_and_back(void **state)
 	assert_true(vq_notify(&q));
 }
 
+/* What was returned before is not published once the guest is not to be written to any more. */
+static void test_nothing_is_published(void **state)
+{
+	struct gmem *mem;
+
+	(void)state;
+	hand_simple(&hand, 0, 8);
+	pop_ok();
+	vq_push(req, 0);
+	assert_int_equal(gmem_remove(hand.mem, &hand.regions[0].desc, &mem), 0);
+	assert_int_equal(vq_move(&q, mem), -EFAULT);
+	gmem_unref(mem);
+	assert_false(vq_notify(&q));
+	assert_int_equal(vq_move(&q, hand.mem), 0);
+	q.broken = true;
+	assert_false(vq_notify(&q));
+	assert_int_equal(hand_used_idx(&hand), 0);
+	q.broken = false;
+	assert_true(vq_notify(&q));
+	assert_int_equal(hand_used_idx(&hand), 1);
+}
+
 /* Its element cannot be written, and the driver would wait for it: only a reset helps. */
 static void test_return_while_away(void **state)
 {
@@ -341,6 +363,7 @@ int main(void)
 		TEST(move_forgets_where_it_looked),
 		TEST(move_keeps_a_map_that_only_the_queue_holds),
 		TEST(move_away_and_back),
+		TEST(nothing_is_published),
 		TEST(return_while_away),
 	};
 
