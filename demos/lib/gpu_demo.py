@@ -188,9 +188,9 @@ class Demo:
     def shell(self):
         say("a shell in the guest; leave it with exit or Ctrl-D")
         columns, rows = shutil.get_terminal_size()
-        command = (f"stty -F /dev/hvc0 sane rows {rows} cols {columns}; cd /root; "
-                   "export TERM=%s; setsid -c bash -il </dev/hvc0 >/dev/hvc0 2>&1"
-                   % shlex.quote(os.environ.get("TERM", "linux")))
+        command = ("{ stty sane rows %d cols %d; cd /root; export TERM=%s; setsid -c bash -il; } "
+                   "</dev/hvc0 >/dev/hvc0 2>&1"
+                   % (rows, columns, shlex.quote(os.environ.get("TERM", "linux"))))
         with Terminal(self.vm.tty):
             self.vm.run(command, timeout=7 * 86400)
 
