@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """demos/run as a test job uses it: a command in the guest, its status and its files, the frames, and
-a daemon that is killed."""
+a daemon that is killed. Then the demo itself: its pictures, its shell, and a disk to boot."""
 
 import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import subprocess
 import time
@@ -22,16 +24,24 @@ exit 7
 """
 
 
+# The first sector of a disk, in real mode: it writes its words to the serial port and turns the
+# machine off. mov dx,3f8; mov si,7c20; xor ax,ax; mov ds,ax; cld; next: lodsb; test al,al; jz off;
+# out dx,al; jmp next; off: mov dx,604; mov ax,2000; out dx,ax; halt: hlt; jmp halt
+BOOT_SECTOR = bytes.fromhex("baf803be207c31c08ed8fcac84c07403eeebf8ba0406b80020eff4ebfd")
+WORDS = b"words from the disk"
+
+
 class Share(unittest.TestCase):
     def setUp(self):
         self.share = machine.fresh_folder(self.id().split(".")[-1])
         self.errors = open(self.share / "run.log", "w+")
         self.addCleanup(self.errors.close)
 
-    def start(self, *arguments):
-        environment = {**os.environ, "BUILD": str(BUILD), "VIRGA_OUT": str(self.share)}
+    def start(self, *arguments, stdin=subprocess.DEVNULL):
+        environment = {**os.environ, "BUILD": str(BUILD), "VIRGA_OUT": str(self.share),
+                       "COLUMNS": "90", "LINES": "30"}
         command = [ROOT / "demos" / "run", "gpu", f"--share={self.share}", *arguments]
-        run = subprocess.Popen(command, env=environment, text=True, stdin=subprocess.DEVNULL,
+        run = subprocess.Popen(command, env=environment, text=True, stdin=stdin,
                                stdout=subprocess.PIPE, stderr=self.errors)
         self.addCleanup(self.end, run)
         return run
@@ -91,6 +101,38 @@ class Share(unittest.TestCase):
         """QEMU prints errors without end then; that is cut off."""
         self.kill_the_daemon()
         self.assertLess((self.share / "qemu.log").stat().st_size, 2 << 20)
+
+    def test_pictures_and_shell(self):
+        """All that is drawn, then a shell on a terminal."""
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        run = self.start("--keep", stdin=theirs)
+        os.close(theirs)
+        said = ""
+        while "# " not in said.rpartition("cube, later")[2]:
+            said += self.more(run)
+        for what in ("console", "pattern", "cube-1", "cube-2"):
+            self.assertGreater(picture.read(self.share / f"gpu-{what}.png").drawn(), 0.001)
+        os.write(ours, b"echo $((6 * 7)) $(stty size) answered; exit\r")
+        said, _ = run.communicate(timeout=scaled(60))
+        self.assertIn("42 30 90 answered", said)
+        self.assertEqual(run.returncode, 0, self.words())
+
+    def more(self, run):
+        ready = select.select([run.stdout], [], [], scaled(120))[0]
+        text = os.read(run.stdout.fileno(), 4096).decode() if ready else ""
+        self.assertTrue(text, self.words())
+        return text
+
+    def test_disk(self):
+        image = self.share / "disk"
+        image.write_bytes((BOOT_SECTOR.ljust(32, b"\0") + WORDS).ljust(510, b"\0") + b"\x55\xaa"
+                          + bytes(1 << 20))
+        before = image.read_bytes()
+        run = self.start("--headless", f"--image={image}")
+        self.assertEqual(run.wait(scaled(60)), 0, self.words())
+        self.assertIn(WORDS, (self.share / "console.log").read_bytes())
+        self.assertEqual(image.read_bytes(), before)
 
 
 def descendants(pid):
