@@ -111,7 +111,7 @@ static void connect_both(struct rig *r)
 	r->dev = (struct rig_device){.gpu_fd = -1};
 	for (unsigned i = 0; i < RIG_CONFIG_SIZE; i++)
 		r->dev.config[i] = (uint8_t)(i + 1);
-	r->vhu = vhu_create(r->loop, pair[1], &rig_vhu_device, &r->dev, on_closed, r);
+	r->vhu = vhu_create(r->loop, pair[1], &r->device, &r->dev, on_closed, r);
 	assert_non_null(r->vhu);
 }
 
@@ -126,7 +126,7 @@ static void disconnect(struct rig *r)
 
 void rig_init(struct rig *r)
 {
-	*r = (struct rig){.loop = loop_create()};
+	*r = (struct rig){.loop = loop_create(), .device = rig_vhu_device};
 	assert_non_null(r->loop);
 	hand_init(&r->hand, 8);
 	r->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -101,6 +101,8 @@ static int at(uint64_t gpa)
 
 static void test_empty(void **state)
 {
+	const struct gmem_desc nothing = {0};
+	struct gmem *less;
 	struct iovec iov;
 	char byte;
 
@@ -114,6 +116,7 @@ static void test_empty(void **state)
 	assert_int_equal(gmem_iov(mem, &hint, 0, 0, &iov, 0), 0);
 	assert_null(gmem_ring(mem, 0, 1, 1, true));
 	assert_int_equal(take_away(0, PAGE), -ENOENT);
+	assert_int_equal(gmem_remove(mem, &nothing, &less), -ENOENT);
 	gmem_unref(NULL);
 }
 
@@ -157,6 +160,7 @@ static void test_bad_regions(void **state)
 {
 	const uint64_t end = FILE_PAGES * PAGE;
 	const struct gmem_desc bad[] = {
+		{0, 0, 0, 10},                  // empty, also when its page would not be
 		{0, 0, UVA, 0},                 // empty
 		{UINT64_MAX, 2, UVA, 0},        // wraps in gpa
 		{1, UINT64_MAX, 0, 0},          // so large that it does, too
@@ -222,6 +226,10 @@ static void test_bad_files(void **state)
 	fd = open("/proc/self/exe", O_RDONLY); // cannot be written to
 	assert_int_equal(gmem_add(mem, &desc, fd, &more), -EACCES);
 	close(fd);
+	fd = open("/dev/zero", O_RDWR); // has no end of its own
+	desc.mmap_offset = INT64_MAX - PAGE / 2;
+	assert_int_equal(gmem_add(mem, &desc, fd, &more), -EINVAL);
+	close(fd);
 	fd = open("/", O_RDONLY | O_DIRECTORY);
 	assert_true(gmem_add(mem, &desc, fd, &more) < 0);
 	close(fd);
@@ -282,6 +290,9 @@ static void test_remove(void **state)
 		assert_int_equal(add(i * PAGE, PAGE, i * PAGE), 0);
 	other = region(PAGE, PAGE, 0);
 	other.uva++;
+	assert_int_equal(gmem_remove(mem, &other, &less), -ENOENT);
+	other = region(PAGE, PAGE, 0);
+	other.gpa++;
 	assert_int_equal(gmem_remove(mem, &other, &less), -ENOENT);
 	assert_int_equal(take_away(PAGE, 2 * PAGE), -ENOENT);
 	assert_int_equal(take_away(PAGE + 1, PAGE - 1), -ENOENT);

@@ -36,11 +36,11 @@ static struct vhost_user_config config;
  */
 static const uint8_t *ask_config(uint32_t off, uint32_t size, uint32_t sent)
 {
-	config = (struct vhost_user_config){.offset = off, .size = size};
+	const union vhost_user_payload p = {.config = {.offset = off, .size = size}};
+
 	rig_negotiate(&rig, 0);
 	rig_send(&rig,
-		(struct rig_msg){
-			.request = VHOST_USER_GET_CONFIG, .payload = &config, .size = sent});
+		(struct rig_msg){.request = VHOST_USER_GET_CONFIG, .payload = &p, .size = sent});
 	if (rig_reply(&rig) < 0) {
 		rig_reconnect(&rig);
 		return NULL;
@@ -72,6 +72,8 @@ static void test_get_config(void **state)
 static void test_get_config_refused(void **state)
 {
 	(void)state;
+	assert_null(ask_config(0, 257, 269));
+	assert_null(ask_config(0, 260, 272));
 	assert_null(ask_config(0, 257, 268));
 	assert_null(ask_config(0, UINT32_MAX, 12));
 	assert_null(ask_config(0, 0xfffffff4, 0)); // + 12 wraps
@@ -298,6 +300,30 @@ static void test_gpu_socket(void **state)
 	assert_int_equal(rig.dev.gpu_fd, -1);
 }
 
+/* A device that has only what every device has. */
+static void test_plain_device(void **state)
+{
+	struct rig_msg m = {.request = VHOST_USER_GPU_SET_SOCKET, .fds = &rig.kick, .n_fds = 1};
+
+	(void)state;
+	rig.device.memory = NULL;
+	rig.device.gpu_socket = NULL;
+	rig.device.set_config = NULL;
+	rig_reconnect(&rig);
+	rig_negotiate(&rig, 0);
+	rig_set_memory(&rig);
+	assert_int_not_equal(rig_ack(&rig, m), 0);
+	assert_int_equal(write_config(4, 4, 16), 0); // into nothing
+	assert_int_equal(rig.dev.written_len, 0);
+	rig.device.get_config = NULL;
+	rig_reconnect(&rig);
+	assert_false(rig_get(&rig, VHOST_USER_GET_PROTOCOL_FEATURES)
+		& 1ull << VHOST_USER_PROTOCOL_F_CONFIG);
+	rig_negotiate(&rig, 0);
+	m = (struct rig_msg){.request = VHOST_USER_GET_CONFIG, .payload = &config, .size = 12};
+	rig_refused(&rig, m);
+}
+
 /* ---- status and the connection ---- */
 
 static void test_status(void **state)
@@ -359,6 +385,7 @@ int main(void)
 		TEST(channel_that_nobody_reads),
 		TEST(channel_without_fd),
 		TEST(gpu_socket),
+		TEST(plain_device),
 		TEST(status),
 		TEST(leaves),
 		TEST(many_messages),

@@ -66,6 +66,22 @@ static void test_stop(void **state)
 	assert_int_equal(rig.dev.stops, 1);
 }
 
+/* What a device does not finish is finished for it. */
+static void test_stop_without_the_device(void **state)
+{
+	(void)state;
+	rig.device.queue_stop = NULL;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	offer(2);
+	rig_kick(&rig);
+	rig.dev.n_kept = 0; // forgotten
+	assert_int_equal(rig_stop(&rig, 0), 2);
+	assert_int_equal(used(), 2);
+	assert_int_equal(hand_used_len(&rig.hand, 0) + hand_used_len(&rig.hand, 1), 0);
+}
+
 static void test_stop_what_never_ran(void **state)
 {
 	(void)state;
@@ -362,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(stop),
+		TEST(stop_without_the_device),
 		TEST(stop_what_never_ran),
 		TEST(goes_on),
 		TEST(stop_with_requests_waiting),
