@@ -105,6 +105,8 @@ static struct gmem_desc region_desc(const struct vhost_user_region *r)
 	return (struct gmem_desc){r->guest_addr, r->size, r->user_addr, r->mmap_offset};
 }
 
+static_assert(VHOST_USER_MAX_FDS <= VHOST_USER_MAX_REGIONS, "one descriptor a region bounds both");
+
 static int set_mem_table(struct vhu *v, struct vhu_msg *m)
 {
 	const struct vhost_user_mem_table *t = &m->p.table;
@@ -113,8 +115,7 @@ static int set_mem_table(struct vhu *v, struct vhu_msg *m)
 
 	if (!mem)
 		return -ENOMEM;
-	if (t->nregions > VHOST_USER_MAX_REGIONS || t->nregions != m->n_fds
-		|| m->hdr.size < 8 + t->nregions * sizeof(t->regions[0]))
+	if (t->nregions != m->n_fds || m->hdr.size < 8 + t->nregions * sizeof(t->regions[0]))
 		r = -EINVAL;
 	for (unsigned i = 0; r == 0 && i < t->nregions; i++) {
 		struct gmem_desc desc = region_desc(&t->regions[i]);

@@ -135,8 +135,6 @@ uint32_t gpu_wire_decode(const struct iovec *iov, unsigned n, struct gpu_request
 	size_t len = iov_read(iov, n, 0, &c, sizeof(c));
 
 	*r = (struct gpu_request){.hdr = read_hdr(&c.hdr)};
-	if (len < sizeof(c.hdr))
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	for (unsigned i = 0; i < ARRAY_SIZE(readers); i++) {
 		if (readers[i].type != r->hdr.type)
 			continue;
