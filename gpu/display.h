@@ -13,7 +13,6 @@
 
 struct dbuf;
 struct gpu_cmd;
-struct gpu_device;
 
 /* What a scanout shows: a part of a buffer. */
 struct gpu_frame {
@@ -55,7 +54,7 @@ struct display_ops {
 };
 
 /* QEMU's window, behind the socket that it sends (display_qemu.c). NULL when there is no memory. */
-struct display *display_qemu_create(struct loop *loop, struct gpu_device *gpu);
+struct display *display_qemu_create(struct loop *loop);
 
 /* Shows everything on this socket, or on none (-1). fd is owned; one from before is closed. */
 void display_qemu_connect(struct display *d, int fd);

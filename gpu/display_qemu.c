@@ -12,355 +12,34 @@
  * its damage goes with that one.
  */
 #define LOG_TOPIC "display"
-#include "display.h"
+#include "display_qemu.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
-#include "../protocols/vhost_user_gpu.h"
 #include "common/bytes.h"
 #include "common/dbuf.h"
 #include "common/fd.h"
 #include "common/log.h"
-#include "damage.h"
-#include "device.h"
 #include "pixels.h"
-
-enum {
-	HEADS = VIRTIO_GPU_MAX_SCANOUTS,
-	ROWS_A_SEND = 64, // pieces of one sendmsg()
-	SENDS_A_TURN = 16,
-	STAGE_BYTES = 64 * 1024, // of pixels that must be converted first
-	REPLIES_MAX = 128,       // that we wait for
-	BYTES_A_PIXEL = 4,
-};
-
-/* Where the update of one scanout stands. */
-enum update { IDLE, SENDING, ASKING, UNACKNOWLEDGED };
-
-struct head {
-	struct gpu_frame frame; // frame.buf: a reference; NULL: off
-	bool mode_changed;      // SCANOUT is to be sent
-	uint32_t width, height; // as last told to QEMU
-	bool stale;             // the next flush is of all
-	bool armed;             // damage is to be sent
-	struct damage damage;   // flushed, not yet being sent
-	struct damage sending;  // what is left of the update under way
-	enum update update;
-	struct gpu_cmd *sent_for, *waiting; // flushes: of the update under way, of the damage
-	struct vhost_user_gpu_cursor_update *cursor; // NULL: never shown
-	bool cursor_changed, cursor_moved, cursor_visible;
-};
-
-/* The message that is being sent: bytes of ours, and perhaps pixels behind them. */
-struct message {
-	struct {
-		struct vhost_user_gpu_header hdr;
-		uint8_t payload[sizeof(struct vhost_user_gpu_cursor_update)];
-	} bytes;
-	size_t len, sent; // of bytes, then of pixels
-	struct dbuf *buf; // a reference; NULL: no pixels
-	struct gpu_rect rect;
-	struct head *head;
-	uint8_t *stage; // converted rows
-	uint32_t stage_from, stage_to;
-};
-
-enum reply { REPLY_HELLO, REPLY_SHOWN, REPLY_QUERY };
-
-struct expected {
-	enum reply what;
-	uint32_t request;
-	struct head *head;
-};
-
-struct display_qemu {
-	struct display display;
-	struct loop *loop;
-	struct gpu_device *gpu;
-	int sock; // -1: nobody looks
-	struct loop_source source;
-	bool wants_out;
-	bool hello_sent, hello_done, features_sent;
-	uint64_t features;
-	struct head heads[HEADS];
-	struct message out;
-	TAILQ_HEAD(cmds, gpu_cmd) to_ask, asked;
-	unsigned n_asked,
-		orphans; // replies to come; of them for commands that have ended meanwhile
-	struct expected expected[REPLIES_MAX];
-	unsigned expected_from, expected_to;
-	struct {
-		struct vhost_user_gpu_header hdr;
-		union {
-			uint64_t u64;
-			struct virtio_gpu_resp_display_info info;
-			struct virtio_gpu_resp_edid edid;
-		};
-		size_t have;
-	} in;
-};
 
 static struct display_qemu *of(struct display *d)
 {
 	return CONTAINER_OF(d, struct display_qemu, display);
 }
 
-/* ---- flushes ---- */
-
-static void shown(struct gpu_cmd **cmd)
-{
-	struct gpu_cmd *done = *cmd;
-
-	*cmd = NULL;
-	if (done)
-		gpu_cmd_shown(done);
-}
-
 static void forget_update(struct head *h)
 {
-	shown(&h->sent_for);
-	shown(&h->waiting);
+	display_qemu_shown(&h->sent_for);
+	display_qemu_shown(&h->waiting);
 	h->update = IDLE;
 	h->sending.n = 0;
 }
 
-/* ---- making the next message ---- */
-
-static void put(struct message *m, uint32_t request, const void *payload, uint32_t size)
-{
-	m->bytes.hdr = (struct vhost_user_gpu_header){.request = request, .size = size};
-	if (size)
-		memcpy(m->bytes.payload, payload, size);
-	m->len = sizeof(m->bytes.hdr) + size;
-	m->sent = 0;
-}
-
-static bool expect(struct display_qemu *d, enum reply what, uint32_t request, struct head *head)
-{
-	if (d->expected_to - d->expected_from == REPLIES_MAX)
-		return false;
-	d->expected[d->expected_to++ % REPLIES_MAX] = (struct expected){what, request, head};
-	return true;
-}
-
-static bool make_hello(struct display_qemu *d)
-{
-	const uint64_t wanted = d->features & BIT(VHOST_USER_GPU_PROTOCOL_F_EDID);
-
-	if (!d->hello_sent) {
-		d->hello_sent = expect(d, REPLY_HELLO, VHOST_USER_GPU_GET_PROTOCOL_FEATURES, NULL);
-		put(&d->out, VHOST_USER_GPU_GET_PROTOCOL_FEATURES, NULL, 0);
-		return true;
-	}
-	if (d->hello_done && !d->features_sent) {
-		d->features_sent = true;
-		put(&d->out, VHOST_USER_GPU_SET_PROTOCOL_FEATURES, &wanted, sizeof(wanted));
-		return true;
-	}
-	return false;
-}
-
-static bool make_query(struct display_qemu *d)
-{
-	struct gpu_cmd *cmd = TAILQ_FIRST(&d->to_ask);
-	uint32_t request = VHOST_USER_GPU_GET_DISPLAY_INFO, size = 0;
-	struct vhost_user_gpu_edid_request edid;
-
-	if (!cmd || !d->features_sent)
-		return false;
-	if (cmd->r.hdr.type == VIRTIO_GPU_CMD_GET_EDID) {
-		request = VHOST_USER_GPU_GET_EDID;
-		edid.scanout_id = cmd->r.get_edid.scanout_id;
-		size = sizeof(edid);
-	}
-	if (!expect(d, REPLY_QUERY, request, NULL))
-		return false;
-	TAILQ_REMOVE(&d->to_ask, cmd, link);
-	TAILQ_INSERT_TAIL(&d->asked, cmd, link);
-	d->n_asked++;
-	put(&d->out, request, &edid, size);
-	return true;
-}
-
-static bool make_cursor(struct display_qemu *d, struct head *h)
-{
-	if (!h->cursor_changed && !h->cursor_moved)
-		return false;
-	if (!h->cursor_visible)
-		put(&d->out, VHOST_USER_GPU_CURSOR_POS_HIDE, &h->cursor->pos,
-			sizeof(h->cursor->pos));
-	else if (h->cursor_changed)
-		put(&d->out, VHOST_USER_GPU_CURSOR_UPDATE, h->cursor, sizeof(*h->cursor));
-	else
-		put(&d->out, VHOST_USER_GPU_CURSOR_POS, &h->cursor->pos, sizeof(h->cursor->pos));
-	h->cursor_changed = h->cursor_moved = false;
-	return true;
-}
-
-static bool make_scanout(struct display_qemu *d, struct head *h)
-{
-	const struct vhost_user_gpu_scanout msg = {
-		(uint32_t)(h - d->heads), h->frame.rect.width, h->frame.rect.height};
-
-	if (!h->mode_changed)
-		return false;
-	h->mode_changed = false;
-	h->width = msg.width;
-	h->height = msg.height;
-	put(&d->out, VHOST_USER_GPU_SCANOUT, &msg, sizeof(msg));
-	return true;
-}
-
-/* One rectangle of the update: the pixels are read as the socket takes them. */
-static void make_rect(struct display_qemu *d, struct head *h)
-{
-	const struct gpu_rect *r = &h->sending.rects[--h->sending.n];
-	const struct vhost_user_gpu_update msg = {
-		(uint32_t)(h - d->heads), r->x, r->y, r->width, r->height};
-	struct message *m = &d->out;
-
-	put(m, VHOST_USER_GPU_UPDATE, &msg, sizeof(msg));
-	m->bytes.hdr.size += r->width * r->height * BYTES_A_PIXEL;
-	m->buf = dbuf_ref(h->frame.buf);
-	m->rect = (struct gpu_rect){
-		h->frame.rect.x + r->x, h->frame.rect.y + r->y, r->width, r->height};
-	m->head = h;
-	m->stage_from = m->stage_to = 0;
-}
-
-static bool make_update(struct display_qemu *d, struct head *h)
-{
-	if (h->update == IDLE && h->armed && h->frame.buf) {
-		h->sending = h->damage;
-		h->damage.n = 0;
-		h->armed = false;
-		h->sent_for = h->waiting;
-		h->waiting = NULL;
-		h->update = SENDING;
-	}
-	if (h->update == SENDING && h->sending.n) {
-		make_rect(d, h);
-		return true;
-	}
-	if (h->update == ASKING
-		&& expect(d, REPLY_SHOWN, VHOST_USER_GPU_GET_PROTOCOL_FEATURES, h)) {
-		h->update = UNACKNOWLEDGED;
-		put(&d->out, VHOST_USER_GPU_GET_PROTOCOL_FEATURES, NULL, 0);
-		return true;
-	}
-	return false;
-}
-
-static bool make_next(struct display_qemu *d)
-{
-	if (make_hello(d) || make_query(d))
-		return true;
-	for (unsigned i = 0; i < HEADS; i++)
-		if (make_cursor(d, &d->heads[i]))
-			return true;
-	for (unsigned i = 0; i < HEADS; i++)
-		if (make_scanout(d, &d->heads[i]) || make_update(d, &d->heads[i]))
-			return true;
-	return false;
-}
-
-/* ---- sending it ---- */
-
-static size_t pixel_bytes(const struct message *m)
-{
-	return m->buf ? (size_t)m->rect.width * m->rect.height * BYTES_A_PIXEL : 0;
-}
-
-/* Rows [y, stage_to) of the message, converted. */
-static const uint8_t *staged_row(struct message *m, uint32_t y)
-{
-	const uint32_t stride = m->rect.width * BYTES_A_PIXEL;
-	uint32_t rows = STAGE_BYTES / stride ? STAGE_BYTES / stride : 1;
-
-	if (y < m->stage_from || y >= m->stage_to) {
-		m->stage_from = y;
-		m->stage_to = (uint32_t)min_u64(m->rect.height, (uint64_t)y + rows);
-		const struct gpu_rect r = {
-			m->rect.x, m->rect.y + y, m->rect.width, m->stage_to - y};
-		pixels_to_xrgb(m->buf, &r, (uint32_t *)(void *)m->stage, stride);
-	}
-	return m->stage + (size_t)(y - m->stage_from) * stride;
-}
-
-static const uint8_t *row_at(struct message *m, uint32_t y)
-{
-	if (!pixels_are_xrgb(m->buf))
-		return staged_row(m, y);
-	return m->buf->map + (size_t)(m->rect.y + y) * m->buf->stride
-		+ (size_t)m->rect.x * BYTES_A_PIXEL;
-}
-
-/* What comes next, in at most ROWS_A_SEND pieces that follow one another. */
-static unsigned gather(struct message *m, struct iovec *iov)
-{
-	const size_t stride = (size_t)m->rect.width * BYTES_A_PIXEL;
-	size_t at = m->sent < m->len ? 0 : m->sent - m->len;
-	unsigned n = 0;
-
-	if (m->sent < m->len)
-		iov[n++] = (struct iovec){(uint8_t *)&m->bytes + m->sent, m->len - m->sent};
-	if (!m->buf)
-		return n;
-	for (uint32_t y = (uint32_t)(at / stride); y < m->rect.height && n < ROWS_A_SEND; y++) {
-		size_t skip = at % stride;
-		uint8_t *row = (uint8_t *)(uintptr_t)row_at(m, y) + skip;
-
-		if (m->stage_to && y + 1 == m->stage_to && y + 1 < m->rect.height) {
-			iov[n++] = (struct iovec){row, stride - skip};
-			return n; // the next row would overwrite these
-		}
-		at += stride - skip;
-		if (n && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == row)
-			iov[n - 1].iov_len += stride - skip;
-		else
-			iov[n++] = (struct iovec){row, stride - skip};
-	}
-	return n;
-}
-
-static void message_done(struct message *m)
-{
-	struct head *h = m->head;
-
-	dbuf_unref(m->buf);
-	m->buf = NULL;
-	m->head = NULL;
-	m->len = 0;
-	if (h && h->update == SENDING && !h->sending.n) {
-		h->update = ASKING;
-		shown(&h->sent_for);
-	}
-}
-
-/* 0: all is said. -EAGAIN: the socket is full. */
-static int send_some(struct display_qemu *d)
-{
-	struct message *m = &d->out;
-	struct iovec iov[ROWS_A_SEND + 1];
-	struct msghdr mh = {.msg_iov = iov};
-	ssize_t n;
-
-	if (!m->len && !make_next(d))
-		return 0;
-	mh.msg_iovlen = gather(m, iov);
-	n = sendmsg(d->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0)
-		return errno == EINTR ? 1 : -errno;
-	m->sent += (size_t)n;
-	if (m->sent == m->len + pixel_bytes(m))
-		message_done(m);
-	return 1;
-}
+/* ---- sending ---- */
 
 static void disconnect(struct display_qemu *d);
 
@@ -379,7 +58,7 @@ static void pump(struct display_qemu *d)
 	if (d->sock < 0)
 		return;
 	for (unsigned i = 0; i < SENDS_A_TURN && r > 0; i++)
-		r = send_some(d);
+		r = display_qemu_send(d);
 	if (r < 0 && r != -EAGAIN)
 		disconnect(d);
 	else
@@ -535,8 +214,8 @@ static void release(struct display *display)
 	struct gpu_cmd *cmd;
 
 	for (unsigned i = 0; i < HEADS; i++) {
-		shown(&d->heads[i].sent_for);
-		shown(&d->heads[i].waiting);
+		display_qemu_shown(&d->heads[i].sent_for);
+		display_qemu_shown(&d->heads[i].waiting);
 	}
 	while ((cmd = TAILQ_FIRST(&d->to_ask))) {
 		TAILQ_REMOVE(&d->to_ask, cmd, link);
@@ -558,7 +237,7 @@ static void disconnect(struct display_qemu *d)
 	release(&d->display);
 	for (unsigned i = 0; i < HEADS; i++)
 		forget_update(&d->heads[i]);
-	message_done(&d->out);
+	display_qemu_message_done(&d->out);
 	d->expected_from = d->expected_to = 0;
 	d->n_asked = d->orphans = 0;
 	d->in.have = 0;
@@ -623,11 +302,11 @@ static void scanout(struct display *display, unsigned id, const struct gpu_frame
 	h->sending.n = 0; // the rectangle under way is finished, others are of the past
 	if (h->update == SENDING && d->out.head != h) {
 		h->update = ASKING;
-		shown(&h->sent_for);
+		display_qemu_shown(&h->sent_for);
 	}
 	h->damage.n = 0;
 	h->armed = false;
-	shown(&h->waiting);
+	display_qemu_shown(&h->waiting);
 	h->mode_changed = h->frame.rect.width != h->width || h->frame.rect.height != h->height;
 	if (!frame)
 		pump(d);
@@ -649,7 +328,7 @@ static void flush(
 		damage_add(&h->damage, damage);
 	h->stale = false;
 	h->armed = true;
-	shown(&h->waiting);
+	display_qemu_shown(&h->waiting);
 	h->waiting = cmd;
 	pump(d);
 }
@@ -724,17 +403,14 @@ static const struct display_ops ops = {
 	.destroy = destroy,
 };
 
-struct display *display_qemu_create(struct loop *loop, struct gpu_device *gpu)
+struct display *display_qemu_create(struct loop *loop)
 {
 	struct display_qemu *d = calloc(1, sizeof(*d));
 
 	if (!d)
 		return NULL;
-	*d = (struct display_qemu){.display.ops = &ops,
-		.loop = loop,
-		.gpu = gpu,
-		.sock = -1,
-		.source.ready = on_socket};
+	*d = (struct display_qemu){
+		.display.ops = &ops, .loop = loop, .sock = -1, .source.ready = on_socket};
 	TAILQ_INIT(&d->to_ask);
 	TAILQ_INIT(&d->asked);
 	d->out.stage = malloc(STAGE_BYTES + 16384 * BYTES_A_PIXEL);

@@ -18,7 +18,7 @@ static unsigned max_resources(void)
 static int add_displays(struct gpu_device *gpu, struct loop *loop, const struct options *o,
 	const struct gpu_options *g)
 {
-	struct display *d = display_qemu_create(loop, gpu);
+	struct display *d = display_qemu_create(loop);
 	int r;
 
 	if (!d)

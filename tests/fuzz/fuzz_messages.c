@@ -361,7 +361,7 @@ static void start(struct run *r)
 	for (unsigned i = 0; i < KICKS; i++)
 		r->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	gpu_device_init(&r->gpu, &cfg);
-	gpu_device_add_display(&r->gpu, display_qemu_create(r->rig.loop, &r->gpu));
+	gpu_device_add_display(&r->gpu, display_qemu_create(r->rig.loop));
 }
 
 static void end(struct run *r)

@@ -266,7 +266,7 @@ void gpu_rig_init(struct gpu_rig *g, uint64_t features, uint64_t max_hostmem, st
 	*g = (struct gpu_rig){.peer.fd = -1};
 	rig_init(&g->rig, &gpu_vhu_device, &g->gpu);
 	gpu_device_init(&g->gpu, &cfg);
-	gpu_device_add_display(&g->gpu, display_qemu_create(g->rig.loop, &g->gpu));
+	gpu_device_add_display(&g->gpu, display_qemu_create(g->rig.loop));
 	if (other)
 		gpu_device_add_display(&g->gpu, other);
 	for (unsigned i = 0; i < GPU_QUEUES; i++)
