@@ -286,6 +286,11 @@ static void bad_value(const void *arg)
 	if (b->replies) {
 		assert_ok(frontend_send(&hx.fe, &m));
 		expect_closed();
+		hostile_connect();
+		hostile_agree();
+		m.flags = FRONTEND_NEED_REPLY; // there is no other way to say no
+		assert_ok(frontend_send(&hx.fe, &m));
+		expect_closed();
 	} else {
 		expect_refused(&m);
 	}
