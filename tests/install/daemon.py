@@ -71,12 +71,12 @@ LISTENS, CONNECTED = "listens", "connected"
 
 
 def sockets_at(path):
-    """What the kernel has at a path: a socket is there for a moment before it listens."""
+    """What the kernel has at a path. A daemon's socket got its name before it was moved there."""
     with open("/proc/net/unix") as table:
         rows = [line.split() for line in table]
     flags, state = 3, 5
     return [LISTENS if row[flags] == "00010000" else CONNECTED if row[state] == "03" else ""
-            for row in rows if row[-1] == str(path)]
+            for row in rows if row[-1] in (str(path), f"{path}~")]
 
 
 class Daemon:
@@ -101,8 +101,12 @@ class Daemon:
         self.process.communicate()
 
     def wait_listening(self, path):
-        """Until it takes connections."""
-        wait_for(lambda: self._must_live() and LISTENS in sockets_at(path), f"a socket at {path}")
+        """Until it takes connections; it ends when that takes too long."""
+        try:
+            wait_for(lambda: self._must_live() and LISTENS in sockets_at(path), f"a socket at {path}")
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def _must_live(self):
