@@ -216,6 +216,20 @@ static void no_memory(const void *arg)
 	close(r.fd);
 }
 
+/* A device has no size, but it may be memory all the same. */
+static void device_memory(const void *arg)
+{
+	const struct guest_region r = {.gpa = FAR,
+		.size = PAGE,
+		.user_addr = FAR,
+		.fd = open("/dev/zero", O_RDWR | O_CLOEXEC)};
+
+	(void)arg;
+	assert_ok(frontend_add_region(&hx.fe, &r));
+	close(r.fd);
+	assert_ok(frontend_remove_region(&hx.fe, &r));
+}
+
 /* ---- single regions ---- */
 
 static struct guest_region far_region(void)
@@ -340,6 +354,7 @@ static void add_and_remove(const void *arg)
 /* ---- the list ---- */
 
 static const struct hostile_case plain[] = {
+	{"memory of a device", AGREED, device_memory},
 	{"a region removed twice", AGREED, remove_twice},
 	{"a region removed with a descriptor", AGREED, remove_with_descriptor},
 	{"regions that overlap, one by one", AGREED, add_overlapping},

@@ -245,12 +245,17 @@ static void stopped_twice(const void *arg)
 
 static void never_started(const void *arg)
 {
+	const struct vhost_user_vring_addr addr = {.index = CURSOR};
+	struct frontend_msg m = hostile_msg(VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
+
 	(void)arg;
 	expect_base(CONTROL, 0);
 	assert_ok(frontend_set_vring_enable(&hx.fe, CONTROL, true));
 	assert_ok(frontend_set_vring_enable(&hx.fe, CURSOR, false));
 	assert_ok(frontend_set_vring_kick(&hx.fe, CURSOR, hx.rings[CURSOR].kick_fd));
 	expect_base(CURSOR, 0);
+	expect_accepted(&m); // an address without a size, and a size without an address
+	assert_ok(frontend_set_vring_kick(&hx.fe, CURSOR, hx.rings[CURSOR].kick_fd));
 	assert_ok(frontend_set_vring_num(&hx.fe, CONTROL, RING_NUM));
 	assert_ok(frontend_set_vring_kick(&hx.fe, CONTROL, hx.rings[CONTROL].kick_fd));
 	assert_ok(drv_ring_kick_now(&hx.rings[CONTROL]));
@@ -293,6 +298,18 @@ static void enabled_from_the_start(const void *arg)
 	assert_ok(frontend_set_vring_enable(&hx.fe, CONTROL, false));
 	expect_ring_works(CURSOR);
 	hostile_restart_ring(CONTROL);
+	expect_rings_work();
+}
+
+/* Nor does one that says nothing of features have to enable them. */
+static void no_features_at_all(const void *arg)
+{
+	(void)arg;
+	start_all_but_enable();
+	expect_rings_work();
+	hostile_stop_ring(CONTROL);
+	drv_ring_reset(&hx.rings[CONTROL], 0);
+	start(CONTROL, 0);
 	expect_rings_work();
 }
 
@@ -416,6 +433,7 @@ static const struct hostile_case plain[] = {
 	{"a ring that was never started", AGREED, never_started},
 	{"a base at the end of 16 bits", RUNNING, base_at_the_end},
 	{"rings without ENABLE", CONNECTED, enabled_from_the_start},
+	{"rings without SET_FEATURES", CONNECTED, no_features_at_all},
 	{"rings enabled by SET_FEATURES", CONNECTED, enabled_by_features},
 	{"RESET_DEVICE", RUNNING, reset_device},
 	{"RESET_DEVICE again and again", RUNNING, reset_again_and_again},
