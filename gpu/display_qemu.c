@@ -282,6 +282,7 @@ void display_qemu_connect(struct display *display, int fd)
 		fd_close(&d->sock);
 		return;
 	}
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SOCKET_BYTES}, sizeof(int));
 	show_all(d);
 	pump(d);
 }

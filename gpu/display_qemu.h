@@ -18,8 +18,9 @@ enum {
 	HEADS = VIRTIO_GPU_MAX_SCANOUTS,
 	ROWS_A_SEND = 64, // pieces of one sendmsg()
 	SENDS_A_TURN = 16,
-	STAGE_BYTES = 64 * 1024, // of pixels that must be converted first
-	REPLIES_MAX = 128,       // that we wait for
+	STAGE_BYTES = 64 * 1024,   // of pixels that must be converted first
+	REPLIES_MAX = 128,         // that we wait for
+	SOCKET_BYTES = 208 * 1024, // of its buffer: Linux doubles it and allows no more by default
 	BYTES_A_PIXEL = 4,
 };
 
