@@ -247,6 +247,7 @@ struct removal {
 
 static const struct removal bad_removals[] = {
 	{"removal at another address", PAGE, 0, PAGE},
+	{"removal at another guest address", PAGE, 0, 0},
 	{"removal of less than a region", 0, (uint64_t)-PAGE, 0},
 	{"removal of more than a region", 0, PAGE, 0},
 	{"removal of nothing", 0, -4ull * PAGE, 0},
@@ -266,6 +267,15 @@ static void bad_removal(const void *arg)
 		r.gpa + what->gpa, r.size + what->size, FAR + what->user_addr, 0};
 	assert_int_equal(frontend_ack(&hx.fe, &msg), -EREMOTEIO);
 	assert_ok(frontend_remove_region(&hx.fe, &r));
+	expect_refused(&msg);
+}
+
+static void remove_from_nothing(const void *arg)
+{
+	const struct vhost_user_single_region zeros = {0};
+	struct frontend_msg msg = hostile_msg(VHOST_USER_REM_MEM_REG, &zeros, sizeof(zeros));
+
+	(void)arg;
 	expect_refused(&msg);
 }
 
@@ -355,6 +365,7 @@ static void add_and_remove(const void *arg)
 
 static const struct hostile_case plain[] = {
 	{"memory of a device", AGREED, device_memory},
+	{"removal of nothing from nothing", AGREED, remove_from_nothing},
 	{"a region removed twice", AGREED, remove_twice},
 	{"a region removed with a descriptor", AGREED, remove_with_descriptor},
 	{"regions that overlap, one by one", AGREED, add_overlapping},
