@@ -118,6 +118,8 @@ static const struct chain bad_chains[] = {
 		{{REQ, ASK, N, 2}, {0}, {RESP, ANSWER, W, 0}}},
 	{"an indirect next one far outside", {{TABLE, 16, I, 0}}, 0, {{REQ, ASK, N, 0xffff}}},
 	{"an indirect buffer in no region", {{TABLE, 16, I, 0}}, 0, {{NO_GPA, ASK, 0, 0}}},
+	{"indirect to write in no region", {{TABLE, 32, I, 0}}, 0,
+		{{REQ, ASK, N, 1}, {NO_GPA, ANSWER, W, 0}}},
 	{"indirect to read behind to write", {{TABLE, 32, I, 0}}, 0,
 		{{RESP, ANSWER, W | N, 1}, {REQ, ASK, 0, 0}}},
 	{"indirect to read behind direct to write", {{RESP, ANSWER, W | N, 1}, {TABLE, 16, I, 0}},

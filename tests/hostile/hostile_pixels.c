@@ -101,25 +101,32 @@ static void in_tiles(const void *arg)
 
 static const uint32_t tiles[] = {1, 7, 16, 63};
 
+static struct guest_region big_region(uint64_t gpa, uint64_t size)
+{
+	struct guest_region r = {
+		.gpa = gpa, .size = size, .user_addr = gpa, .fd = memfd_create("big", MFD_CLOEXEC)};
+
+	assert_ok(ftruncate(r.fd, (off_t)size));
+	assert_ok(frontend_add_region(&hx.fe, &r));
+	return r;
+}
+
 /* Two entries in a row are one, but not if that is more than a length can say. */
 static void beyond_4_gib(const void *arg)
 {
-	const uint32_t most = 0xfffff000;
-	const struct guest_region huge = {.gpa = 1ull << 36,
-		.size = 5ull << 30,
-		.user_addr = 1ull << 36,
-		.fd = memfd_create("huge", MFD_CLOEXEC)};
+	const uint64_t gpa = 1ull << 36, most = 0xfffff000, border = 0xf0000000;
+	const struct guest_region low = big_region(gpa, border);
+	const struct guest_region high = big_region(gpa + border, 1 << 29);
 	const struct virtio_gpu_mem_entry e[2] = {
-		{.addr = huge.gpa, .length = most}, {.addr = huge.gpa + most, .length = 1 << 20}};
+		{.addr = gpa, .length = (uint32_t)most}, {.addr = gpa + most, .length = 1 << 20}};
 	uint32_t pixels[SIDE * SIDE];
 
 	(void)arg;
 	for (uint32_t i = 0; i < SIDE * SIDE; i++)
 		pixels[i] = colour_of(i);
-	assert_ok(ftruncate(huge.fd, (off_t)huge.size));
-	assert_int_equal(pwrite(huge.fd, pixels, BYTES, (off_t)most - 5000), BYTES);
-	assert_ok(frontend_add_region(&hx.fe, &huge));
-	close(huge.fd);
+	assert_int_equal(pwrite(high.fd, pixels, BYTES, (off_t)(most - border) - 5000), BYTES);
+	close(low.fd);
+	close(high.fd);
 	assert_ack(gpu_driver_create_2d(&hx.gpu, 1, FORMAT, SIDE, SIDE));
 	assert_ack(gpu_driver_attach(&hx.gpu, 1, e, 2));
 	assert_ack(gpu_driver_transfer(&hx.gpu, 1, ALL, most - 5000));
