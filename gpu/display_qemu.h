@@ -19,6 +19,7 @@ enum {
 	ROWS_A_SEND = 64, // pieces of one sendmsg()
 	SENDS_A_TURN = 16,
 	STAGE_BYTES = 64 * 1024,   // of pixels that must be converted first
+	BAND_BYTES = 1 << 20,      // of pixels in one message, but for a new surface's first
 	REPLIES_MAX = 128,         // that we wait for
 	SOCKET_BYTES = 208 * 1024, // of its buffer: Linux doubles it and allows no more by default
 	BYTES_A_PIXEL = 4,
@@ -30,6 +31,7 @@ enum update { IDLE, SENDING, ASKING, UNACKNOWLEDGED };
 struct head {
 	struct gpu_frame frame; // frame.buf: a reference; NULL: off
 	bool mode_changed;      // SCANOUT is to be sent
+	bool new_surface;       // it was sent, and nothing since
 	uint32_t width, height; // as last told to QEMU
 	bool stale;             // the next flush is of all
 	bool armed;             // damage is to be sent

@@ -101,25 +101,47 @@ static bool make_scanout(struct display_qemu *d, struct head *h)
 	if (!h->mode_changed)
 		return false;
 	h->mode_changed = false;
+	h->new_surface = true;
 	h->width = msg.width;
 	h->height = msg.height;
 	put(&d->out, VHOST_USER_GPU_SCANOUT, &msg, sizeof(msg));
 	return true;
 }
 
-/* One rectangle of the update: the pixels are read as the socket takes them. */
+/*
+ * Takes the next rectangle of the update, or so many rows of it as QEMU may read at once: it reads a
+ * message with its big lock held, into memory of that size. What comes first on a new surface is
+ * not cut: QEMU shows the surface from then on.
+ */
+static struct gpu_rect take_rect(struct head *h)
+{
+	struct gpu_rect *rest = &h->sending.rects[h->sending.n - 1], r = *rest;
+	uint32_t rows = BAND_BYTES / (r.width * BYTES_A_PIXEL);
+
+	if (h->new_surface || rows >= r.height) {
+		h->new_surface = false;
+		h->sending.n--;
+		return r;
+	}
+	r.height = rows ? rows : 1;
+	rest->y += r.height;
+	rest->height -= r.height;
+	return r;
+}
+
+/* The pixels are read as the socket takes them. */
 static void make_rect(struct display_qemu *d, struct head *h)
 {
-	const struct gpu_rect *r = &h->sending.rects[--h->sending.n];
+	const struct gpu_rect r = take_rect(h);
 	const struct vhost_user_gpu_update msg = {
-		(uint32_t)(h - d->heads), r->x, r->y, r->width, r->height};
+		(uint32_t)(h - d->heads), r.x, r.y, r.width, r.height};
 	struct message *m = &d->out;
 
 	put(m, VHOST_USER_GPU_UPDATE, &msg, sizeof(msg));
-	m->bytes.hdr.size += r->width * r->height * BYTES_A_PIXEL;
+	m->bytes.hdr.size += r.width * r.height * BYTES_A_PIXEL;
 	m->buf = dbuf_ref(h->frame.buf);
-	m->rect = (struct gpu_rect){
-		h->frame.rect.x + r->x, h->frame.rect.y + r->y, r->width, r->height};
+	m->rect =
+		(struct gpu_rect){h->frame.rect.x + r.x, h->frame.rect.y + r.y, r.width, r.height};
 	m->head = h;
 	m->stage_from = m->stage_to = 0;
 }

@@ -69,7 +69,8 @@ struct rig {
 	uint8_t *backing; // of resource 1
 	int display;      // our end of the display's socket
 	pthread_t looker;
-	atomic_ulong frames; // that the looker has read whole
+	uint64_t pixels;     // bytes of them that the looker has read
+	atomic_ulong frames; // that these make whole
 };
 
 static double now(void)
@@ -110,6 +111,13 @@ static bool answer(int fd, const struct vhost_user_gpu_header *h, const void *pa
 		&& send(fd, payload, len, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+/* A frame may come in several updates. */
+static void count_pixels(struct rig *rig, uint32_t size)
+{
+	rig->pixels += size - sizeof(struct vhost_user_gpu_update);
+	atomic_store(&rig->frames, rig->pixels / FRAME_BYTES);
+}
+
 static void *look(void *arg)
 {
 	struct rig *rig = arg;
@@ -127,7 +135,7 @@ static void *look(void *arg)
 		else if (ok && h.request == VHOST_USER_GPU_GET_DISPLAY_INFO)
 			ok = answer(rig->display, &h, &info, sizeof(info));
 		else if (ok && h.request == VHOST_USER_GPU_UPDATE)
-			atomic_fetch_add(&rig->frames, h.size / FRAME_BYTES);
+			count_pixels(rig, h.size);
 		if (!ok)
 			break;
 	}

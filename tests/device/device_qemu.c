@@ -90,6 +90,29 @@ static void merged_while_nobody_reads(void **state)
 	assert_in_range(updates() - before, 1, 3);
 }
 
+/* A large frame comes in bands, so that QEMU's big lock is let go between; not so the first of a size. */
+static void large_frames_in_bands(void **state)
+{
+	struct virtio_gpu_rect all = GPU_RECT(0, 0, 1001, 701);
+	int tickets[FLUSHES];
+	uint64_t gpa, before;
+
+	(void)state;
+	begin();
+	before = updates();
+	gpa = device_show(0, 1, 1001, 701, 0);
+	device_assert_peer(0, 1001, 701, 0);
+	assert_int_equal(updates() - before, 1);
+	before = updates();
+	flush_colours(1, gpa, all, tickets);
+	for (int i = 0; i < FLUSHES; i++)
+		device_collect(tickets[i]);
+	device_assert_peer(0, 1001, 701, FLUSHES);
+	assert_in_range(updates() - before, 3, 3 * FLUSHES);
+	assert_int_equal((updates() - before) % 3, 0); // 2.8 MB in bands of 1 MiB
+	assert_int_equal(dev.peer.faults, 0);
+}
+
 /* Eventually everything that was flushed is there, however slowly it is read. */
 static void merged_by_a_slow_reader(void **state)
 {
@@ -418,6 +441,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(merged_while_nobody_reads),
+		TEST(large_frames_in_bands),
 		TEST(merged_by_a_slow_reader),
 		TEST(damage_is_merged_by_place),
 		TEST(damage_only),
