@@ -307,7 +307,7 @@ static void before_hello(const void *arg)
 {
 	(void)arg;
 	open_display();
-	say_info(7);
+	say_wrong(&nobody_asked[1]);
 	expect_hung_up();
 }
 
