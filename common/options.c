@@ -81,10 +81,8 @@ static void print_help_lines(const char *help)
 static void print_entries(const struct option_entry *e)
 {
 	for (; e->name; e++) {
-		int n = printf("  --%s%s%s", e->name, e->arg && *e->arg != '[' ? "=" : "",
-			e->arg ? (*e->arg == '[' && !strcmp(e->name, "log") ? "=" : "") : "");
+		int n = printf("  --%s%s%s", e->name, e->arg ? "=" : "", e->arg ? e->arg : "");
 
-		n += printf("%s", e->arg ? e->arg : "");
 		if (n >= HELP_COLUMN) {
 			putchar('\n');
 			n = 0;
