@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
+#include "bytes.h"
 #include "fd.h"
 
 enum { EVENTS_A_TURN = 32 };
@@ -94,6 +97,61 @@ void loop_cancel(struct loop *loop, struct loop_job *job)
 	if (!*at)
 		loop->jobs_tail = at;
 	job->queued = false;
+}
+
+int64_t loop_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Edge-triggered, and set again before it can matter what it counts: it is never read. */
+static void on_timer(struct loop_source *source, uint32_t events)
+{
+	struct loop_timer *timer = CONTAINER_OF(source, struct loop_timer, source);
+
+	(void)events;
+	if (timer->at > loop_now()) // set again since
+		return;
+	timer->at = INT64_MAX;
+	timer->expired(timer);
+}
+
+int loop_timer_init(struct loop *loop, struct loop_timer *timer)
+{
+	int r;
+
+	timer->at = INT64_MAX;
+	timer->source.ready = on_timer;
+	timer->source.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (timer->source.fd < 0)
+		return -errno;
+	r = loop_add(loop, &timer->source, EPOLLIN | EPOLLET);
+	if (r < 0)
+		fd_close(&timer->source.fd);
+	return r;
+}
+
+void loop_timer_finish(struct loop_timer *timer)
+{
+	loop_remove(&timer->source);
+	fd_close(&timer->source.fd);
+}
+
+void loop_timer_set(struct loop_timer *timer, int64_t at)
+{
+	struct itimerspec when = {0};
+
+	if (at == timer->at)
+		return;
+	timer->at = at;
+	if (at < 1 || at == INT64_MAX)
+		at = at == INT64_MAX ? 0 : 1; // 0 is off
+	when.it_value.tv_sec = at / 1000000000;
+	when.it_value.tv_nsec = at % 1000000000;
+	timerfd_settime(timer->source.fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 static void run_jobs(struct loop *loop)

@@ -25,6 +25,13 @@ struct loop_job {
 	bool queued;
 };
 
+/* A thing to do at a time, once. */
+struct loop_timer {
+	struct loop_source source; // its fd is a timerfd, owned
+	void (*expired)(struct loop_timer *timer);
+	int64_t at; // ns of CLOCK_MONOTONIC; INT64_MAX: never
+};
+
 /* NULL when there is no memory or no epoll. */
 struct loop *loop_create(void);
 void loop_destroy(struct loop *loop); // NULL is fine
@@ -35,6 +42,13 @@ int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
 void loop_modify(struct loop_source *source, uint32_t events);
 /* Fine for a source that is in no loop. After it the callback is not called again. */
 void loop_remove(struct loop_source *source);
+
+/* timer->expired is set by the caller. 0 or negative errno. */
+int loop_timer_init(struct loop *loop, struct loop_timer *timer);
+void loop_timer_finish(struct loop_timer *timer);
+void loop_timer_set(struct loop_timer *timer, int64_t at);
+/* CLOCK_MONOTONIC in ns, as timers have it. */
+int64_t loop_now(void);
 
 void loop_defer(struct loop *loop, struct loop_job *job);
 void loop_cancel(struct loop *loop, struct loop_job *job);

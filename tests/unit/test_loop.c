@@ -359,6 +359,68 @@ static void test_interrupted(void **state)
 	sigaction(SIGALRM, &old, NULL);
 }
 
+/* ---- timers ---- */
+
+static struct ticker {
+	struct loop_timer timer;
+	unsigned calls;
+	int64_t again; // ns later
+} ticker;
+
+static void on_expired(struct loop_timer *timer)
+{
+	struct ticker *t = CONTAINER_OF(timer, struct ticker, timer);
+
+	assert_true(timer->at == INT64_MAX); // it may be set from here
+	t->calls++;
+	if (t->again)
+		loop_timer_set(timer, loop_now() + t->again);
+	t->again = 0;
+}
+
+static void begin_timer(void)
+{
+	ticker = (struct ticker){.timer.expired = on_expired};
+	assert_int_equal(loop_timer_init(loop, &ticker.timer), 0);
+}
+
+static void test_timer(void **state)
+{
+	int64_t at = loop_now() + 2000000;
+
+	(void)state;
+	begin_timer();
+	assert_int_equal(loop_turn(loop, 0), 0);
+	loop_timer_set(&ticker.timer, at);
+	ticker.again = 1000000;
+	while (ticker.calls < 1)
+		assert_int_equal(loop_turn(loop, 5000), 0);
+	assert_true(loop_now() >= at);
+	while (ticker.calls < 2)
+		assert_int_equal(loop_turn(loop, 5000), 0);
+	assert_int_equal(loop_turn(loop, 3), 0); // once each
+	assert_int_equal(ticker.calls, 2);
+	loop_timer_finish(&ticker.timer);
+}
+
+/* A time that is over, or 0, is at once; a later one takes its place; never is never. */
+static void test_timer_set_again(void **state)
+{
+	(void)state;
+	begin_timer();
+	loop_timer_set(&ticker.timer, 0);
+	assert_int_equal(loop_turn(loop, 5000), 0);
+	assert_int_equal(ticker.calls, 1);
+	loop_timer_set(&ticker.timer, loop_now() - 1);
+	loop_timer_set(&ticker.timer, loop_now() + 3600ll * 1000000000);
+	assert_int_equal(loop_turn(loop, 3), 0);
+	loop_timer_set(&ticker.timer, loop_now());
+	loop_timer_set(&ticker.timer, INT64_MAX);
+	assert_int_equal(loop_turn(loop, 3), 0);
+	assert_int_equal(ticker.calls, 1);
+	loop_timer_finish(&ticker.timer);
+}
+
 static void test_destroy_nothing(void **state)
 {
 	(void)state;
@@ -388,6 +450,8 @@ int main(void)
 		TEST_JOB(job_from_source),
 		TEST(run),
 		TEST(interrupted),
+		TEST(timer),
+		TEST(timer_set_again),
 		TEST(destroy_nothing),
 	};
 
