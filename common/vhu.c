@@ -559,6 +559,8 @@ struct vhu *vhu_create(struct loop *loop, int sock, const struct vhu_device *dev
 		vhu_destroy(v);
 		return NULL;
 	}
+	if (device->connection)
+		device->connection(dev, v);
 	return v;
 }
 
@@ -569,6 +571,8 @@ void vhu_destroy(struct vhu *v)
 	for (unsigned i = 0; i < v->device->n_queues; i++)
 		vhu_queue_reset(&v->queues[i]);
 	v->device->reset(v->dev);
+	if (v->device->connection)
+		v->device->connection(v->dev, NULL);
 	if (v->device->gpu_socket)
 		v->device->gpu_socket(v->dev, -1);
 	loop_remove(&v->source);

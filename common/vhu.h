@@ -43,6 +43,9 @@ struct vhu_device {
 	size_t (*get_config)(void *dev, void *config);
 	/* The driver writes len bytes at off; both lie within 256. NULL: nothing can be written. */
 	void (*set_config)(void *dev, uint32_t off, const void *bytes, uint32_t len);
+	/* The connection of a front-end, for vhu_poll() and its like; NULL: it is over. NULL: the device
+	 * needs none. */
+	void (*connection)(void *dev, struct vhu *vhu);
 	/*
 	 * VHOST_USER_GPU_SET_SOCKET: the device owns fd from now on. -1: the front-end has left, and
 	 * what comes next is not for those whom it let see. NULL: not such a device.
@@ -70,6 +73,12 @@ void vhu_finish_written(struct vq_req *req, uint32_t written);
 
 /* True when the driver and the device have agreed on this feature bit. */
 bool vhu_has_feature(const struct vhu *v, unsigned bit);
+
+/*
+ * Serves what is in a ring now, kick or not. Returns how many requests that were. Not from inside a
+ * request of the same ring.
+ */
+unsigned vhu_poll(struct vhu *v, unsigned queue);
 
 /* The guest's memory as it is now; the reference stays the core's. Never NULL. */
 struct gmem *vhu_memory(struct vhu *v);

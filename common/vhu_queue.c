@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <linux/virtio_ring.h>
 
 #include "bytes.h"
@@ -19,14 +18,6 @@ enum {
 	PATIENCE_NS = 20000, // that a turn waits for such a driver
 	TURN_NS = 2000000,   // after which a turn ends: large requests may take long
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static struct vhu_queue *queue_of(struct vq_req *req)
 {
@@ -72,10 +63,10 @@ static bool wait_for_more(struct vhu_queue *q, unsigned served, int64_t *patienc
 		return true;
 	if (served < BUSY_REQUESTS || left <= 0)
 		return false;
-	begin = now_ns();
+	begin = loop_now();
 	while (left > 0 && !vq_has_more(&q->vq)) {
 		sched_yield(); // the driver may be waiting for this very processor
-		left = *patience_ns - (now_ns() - begin);
+		left = *patience_ns - (loop_now() - begin);
 	}
 	*patience_ns = left;
 	return left > 0;
@@ -95,12 +86,13 @@ static int serve_turn(struct vhu_queue *q)
 
 	do {
 		while (served < size && (r = vq_pop(&q->vq, &req)) == 1) {
+			q->served++;
 			v->device->request(v->dev, q->index, req);
 			if (++served % BATCH)
 				continue;
 			publish(q);
-			begin = begin ? begin : now_ns();
-			if (now_ns() - begin > TURN_NS)
+			begin = begin ? begin : loop_now();
+			if (loop_now() - begin > TURN_NS)
 				return 1;
 		}
 		if (r < 0 || served == size)
@@ -123,6 +115,16 @@ static void serve(struct vhu_queue *q)
 		q->starved = true; // goes on when a request returns
 	else if (r < 0)
 		queue_broken(q);
+}
+
+unsigned vhu_poll(struct vhu *v, unsigned queue)
+{
+	struct vhu_queue *q = &v->queues[queue];
+	unsigned before = q->served;
+
+	if (is_running(q) && !q->starved)
+		serve(q);
+	return q->served - before;
 }
 
 static void on_turn(struct loop_job *job)

@@ -78,6 +78,11 @@ static void gpu_socket(void *dev, int fd)
 	d->gpu_fd = fd;
 }
 
+static void connection(void *dev, struct vhu *vhu)
+{
+	((struct rig_device *)dev)->vhu = vhu;
+}
+
 const struct vhu_device rig_vhu_device = {
 	.name = "rig",
 	.n_queues = RIG_QUEUES,
@@ -90,6 +95,7 @@ const struct vhu_device rig_vhu_device = {
 	.memory = on_memory,
 	.get_config = get_config,
 	.set_config = set_config,
+	.connection = connection,
 	.gpu_socket = gpu_socket,
 };
 
@@ -118,6 +124,7 @@ static void connect_both(struct rig *r)
 static void disconnect(struct rig *r)
 {
 	vhu_destroy(r->vhu);
+	assert_null(r->dev.vhu);
 	vhu_reader_reset(&r->in);
 	close(r->fd);
 	gpu_socket(&r->dev, -1);

@@ -20,7 +20,8 @@ struct rig_device {
 	unsigned n_kept;
 	uint8_t config[RIG_CONFIG_SIZE]; // 1, 2, 3 ...
 	uint32_t written_off, written_len;
-	int gpu_fd; // owned
+	struct vhu *vhu; // as the core told it
+	int gpu_fd;      // owned
 };
 
 struct rig {

@@ -74,6 +74,35 @@ static void test_serves_what_waits(void **state)
 	assert_int_equal(rig.dev.queue, 1);
 }
 
+/* A driver that does not kick is served when the device looks. */
+static void test_poll(void **state)
+{
+	(void)state;
+	assert_int_equal(vhu_poll(rig.vhu, 0), 0);
+	rig_start(&rig, 0, 0);
+	offer(0);
+	offer(2);
+	assert_int_equal(rig.dev.requests, 0);
+	assert_int_equal(vhu_poll(rig.vhu, 0), 2);
+	assert_int_equal(rig.dev.requests, 2);
+	assert_int_equal(used(), 2);
+	assert_int_equal(vhu_poll(rig.vhu, 0), 0);
+	rig_tell_state(&rig, VHOST_USER_SET_VRING_ENABLE, 0, 0);
+	offer(4);
+	assert_int_equal(vhu_poll(rig.vhu, 0), 0);
+	rig_stop(&rig, 0);
+	assert_int_equal(vhu_poll(rig.vhu, 0), 0);
+}
+
+/* The device knows its connection from the first moment to the last. */
+static void test_connection(void **state)
+{
+	(void)state;
+	assert_ptr_equal(rig.dev.vhu, rig.vhu);
+	rig_reconnect(&rig); // which looks that it was told of the end
+	assert_ptr_equal(rig.dev.vhu, rig.vhu);
+}
+
 /* It runs when the last of kick, address, size and enable has come, whichever that is. */
 static void test_start_in_any_order(void **state)
 {
@@ -382,6 +411,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(serves),
 		TEST(serves_what_waits),
+		TEST(poll),
+		TEST(connection),
 		TEST(start_in_any_order),
 		TEST(disabled),
 		TEST(without_protocol_features),
