@@ -33,7 +33,8 @@ static const uint16_t qemu10_start[] = {STEP_GPU_SOCKET, STEP_SET_FEATURES, STEP
 	STEP_RINGS_END, STEP_ENABLE | STEP_ACK, STEP_STATUS_DRIVER_OK, STEP_INJECT_KICK, STEP_END};
 
 /* As recorded from QEMU 11.1.3 (tests/guest/test_messages.py compares). It sends neither DRIVER_OK
- * nor status 0, and its generic device says nothing at all about a reset. */
+ * nor status 0, and its generic device, of which the sound card is one, says nothing at all about a
+ * reset. */
 static const uint16_t qemu11_realize[] = {STEP_GET_FEATURES, STEP_GET_PROTOCOL, STEP_SET_PROTOCOL,
 	STEP_QUEUE_NUM, STEP_MEM_SLOTS, STEP_CHANNEL | STEP_ACK, STEP_OWNER, STEP_GET_FEATURES,
 	STEP_RINGS, STEP_CALL | STEP_ACK, STEP_ERR | STEP_ACK, STEP_RINGS_END, STEP_RESET_DEVICE,
@@ -113,6 +114,22 @@ const struct personality personalities[] = {
 		.realize = qemu11_generic_realize,
 		.start = qemu11_generic_start,
 		.stop = qemu11_generic_stop},
+	{.name = "qemu10-snd",
+		.protocol = P(MQ) | P(REPLY_ACK) | P(BACKEND_REQ) | P(CONFIG) | P(BACKEND_SEND_FD)
+			| P(CONFIGURE_MEM_SLOTS) | P(RESET_DEVICE) | P(STATUS),
+		.features = F_ALL,
+		.config_size = 12,
+		.realize = qemu10_realize,
+		.start = qemu10_start,
+		.stop = qemu72_stop},
+	{.name = "qemu11-snd",
+		.protocol = ~P_INFLIGHT_BASE,
+		.features = F_ALL,
+		.forced = F_RING_RESET,
+		.config_size = 12,
+		.realize = qemu11_generic_realize,
+		.start = qemu11_generic_start,
+		.stop = qemu11_generic_stop},
 	{.name = "crosvm",
 		.protocol = P(CONFIG) | P(MQ) | P(BACKEND_REQ) | P_DEVICE_STATE | P(SHMEM)
 			| P(REPLY_ACK),
@@ -162,7 +179,7 @@ static bool has(const struct personality_run *run, unsigned int bit)
 
 static int read_config(struct personality_run *run)
 {
-	uint32_t size = run->p->config_size;
+	uint32_t size = run->config_size ? run->config_size : run->p->config_size;
 	uint32_t piece = run->p->config_piece ? run->p->config_piece : size;
 	int rc = 0;
 

@@ -68,8 +68,9 @@ struct personality_run {
 	struct guest *guest;
 	struct drv_ring *rings;
 	uint32_t n;
-	int gpu_fd;         // set before each start if wanted: sent, then closed; -1 if none
-	uint64_t queue_num; // what GET_QUEUE_NUM said, 0 if not asked
+	int gpu_fd;           // set before each start if wanted: sent, then closed; -1 if none
+	uint64_t queue_num;   // what GET_QUEUE_NUM said, 0 if not asked
+	uint32_t config_size; // of a device that is neither QEMU's gpu nor its sound card, else 0
 	uint8_t config[VHOST_USER_MAX_CONFIG_SIZE];
 	bool memory_given;  // with ADD_MEM_REG
 	const char *failed; // the phase that failed,

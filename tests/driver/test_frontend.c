@@ -266,10 +266,12 @@ static void complete_setup(void **state)
 	guest_finish(&g);
 }
 
+static uint32_t config_asked; // in the place of the personality's
+
 /* One device's life in the hands of a personality: twice up and down. */
 static void live(const struct personality *p)
 {
-	struct personality_run run = {.p = p, .f = &fe, .n = 2};
+	struct personality_run run = {.p = p, .f = &fe, .n = 2, .config_size = config_asked};
 	struct drv_ring rings[2];
 	struct guest g;
 
@@ -315,9 +317,27 @@ static void all_personalities(void **state)
 	assert_null(personality_find("none"));
 }
 
+static uint32_t config_size(void)
+{
+	for (size_t i = 0; i < be.n; i++) {
+		if (be.log[i].request == VHOST_USER_GET_CONFIG)
+			return be.log[i].size - 12; // offset, size, flags
+	}
+	return 0;
+}
+
 /* What distinguishes some of them. */
 static void manners(void **state)
 {
+	backend_up(state);
+	be.protocol = 0xffffffffffffull & ~(1ull << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES);
+	live(personality_find("qemu11-snd"));
+	assert_int_equal(config_size(), 12);
+	assert_int_equal(count(VHOST_USER_GET_SHMEM_CONFIG), 1);
+	assert_int_equal(count(VHOST_USER_RESET_DEVICE), 0);
+	assert_true(fe.features >> 40 & 1);
+	backend_down(state);
+
 	backend_up(state);
 	live(personality_find("crosvm"));
 	assert_int_equal(be.log[0].request, VHOST_USER_SET_OWNER);
@@ -338,6 +358,14 @@ static void manners(void **state)
 	assert_int_equal(count(VHOST_USER_GET_CONFIG), 16);
 	assert_int_equal(be.log[be.n - 1].request, VHOST_USER_GET_FEATURES); // the barrier
 	assert_false(fe.features & FRONTEND_DEVICE_FEATURES);
+	backend_down(state);
+
+	backend_up(state);
+	config_asked = 12;
+	live(personality_find("crosvm"));
+	config_asked = 0;
+	assert_int_equal(count(VHOST_USER_GET_CONFIG), 3);
+	assert_int_equal(config_size(), 4);
 	backend_down(state);
 }
 
