@@ -78,12 +78,36 @@ static int explain(const struct options *o, int error)
 	}
 }
 
+/*
+ * What is here by now stays: sockets, threads, the signals' descriptor. The socket's path can no
+ * longer be removed from inside.
+ */
+static int lock_in(const struct options *o, struct sandbox_remover *remover)
+{
+	int r;
+
+	if (!o->sandbox || o->seccomp == SANDBOX_NONE)
+		return EXIT_OK;
+	r = o->socket_path ? sandbox_remover_start(remover, o->socket_path) : 0;
+	if (r < 0)
+		return options_fail(o, EXIT_RUNTIME, "no process can be started: %s", strerror(-r));
+	r = sandbox_enter(o->seccomp, o->sandbox);
+	if (r < 0)
+		return options_fail(o, EXIT_IMPOSSIBLE,
+			"--seccomp: this kernel or container refuses it (%s); leave the option out "
+			"to go on without",
+			strerror(-r));
+	return EXIT_OK;
+}
+
 int daemon_serve(
 	struct loop *loop, const struct options *o, const struct vhu_device *device, void *dev)
 {
 	const struct server_config cfg = {o->socket_path, o->fd, o->one_off};
+	struct sandbox_remover remover = SANDBOX_REMOVER_NONE;
 	struct loop_source signals;
 	struct server *server;
+	int status;
 	int r = watch_signals(loop, &signals);
 
 	if (r < 0)
@@ -93,8 +117,15 @@ int daemon_serve(
 		fd_close(&signals.fd);
 		return explain(o, r);
 	}
-	r = loop_run(loop);
+	status = lock_in(o, &remover);
+	if (status == EXIT_OK) {
+		r = loop_run(loop);
+		status = r < 0
+			? options_fail(o, EXIT_RUNTIME, "the event loop ended: %s", strerror(-r))
+			: r;
+	}
 	server_destroy(server);
+	sandbox_remover_finish(&remover);
 	fd_close(&signals.fd);
-	return r < 0 ? options_fail(o, EXIT_RUNTIME, "the event loop ended: %s", strerror(-r)) : r;
+	return status;
 }

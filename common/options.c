@@ -45,11 +45,36 @@ static int set_log(void *target, const char *value)
 	return log_configure(value);
 }
 
+static int set_seccomp(void *target, const char *value)
+{
+	static const char *const names[] = {[SANDBOX_KILL] = "kill",
+		[SANDBOX_TRAP] = "trap",
+		[SANDBOX_LOG] = "log",
+		[SANDBOX_NONE] = "none"};
+
+	for (unsigned i = SANDBOX_KILL; i < ARRAY_SIZE(names); i++) {
+		if (!strcmp(value, names[i])) {
+			((struct options *)target)->seccomp = (enum sandbox_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static const struct option_entry common_entries[] = {
 	{"socket-path", "PATH", "listen on this socket for a front-end", set_socket_path},
 	{"fd", "N", "serve this open socket, listening or connected", set_fd},
 	{"one-off", NULL, "end when the first front-end has left", set_one_off},
 	{"log", "[TOPIC:]LEVEL,...", "say more: err, warn (default), info, dbg", set_log},
+	{0},
+};
+
+/* For programs that have a sandbox. */
+static const struct option_entry sandbox_entries[] = {
+	{"seccomp", "kill|trap|log|none",
+		"at a system call that is never needed: end (kill,\nthe default), send SIGSYS, "
+		"or only tell the kernel's\nlog; none: without any sandbox",
+		set_seccomp},
 	{0},
 };
 
@@ -98,6 +123,8 @@ static void print_help(const struct options *o)
 	print_entries(o->entries);
 	putchar('\n');
 	print_entries(common_entries);
+	if (o->sandbox)
+		print_entries(sandbox_entries);
 	printf("  -v                        like --log=info; twice: --log=dbg\n");
 	if (o->check)
 		printf("  --check[=qemu|libvirt]    say what works here, and print the lines to "
@@ -111,7 +138,7 @@ static void print_help(const struct options *o)
 struct table {
 	struct option opts[OPTIONS_MAX];
 	const struct option_entry *entries[OPTIONS_MAX];
-	unsigned n;
+	unsigned n, n_own;
 };
 
 enum { KEY_TABLE = 256, KEY_CAPABILITIES = 512, KEY_CHECK, KEY_VERSION, KEY_HELP };
@@ -130,7 +157,10 @@ static void add_entries(struct table *t, const struct option_entry *e)
 static void build_table(struct table *t, const struct options *o)
 {
 	add_entries(t, o->entries);
+	t->n_own = t->n;
 	add_entries(t, common_entries);
+	if (o->sandbox)
+		add_entries(t, sandbox_entries);
 	t->opts[t->n] = (struct option){"print-capabilities", no_argument, NULL, KEY_CAPABILITIES};
 	t->opts[t->n + 1] = (struct option){"version", no_argument, NULL, KEY_VERSION};
 	t->opts[t->n + 2] = (struct option){"help", no_argument, NULL, KEY_HELP};
@@ -147,14 +177,11 @@ static bool asks_capabilities(int argc, char **argv)
 	return false;
 }
 
-static bool is_common(const struct option_entry *e)
+static int take_entry(struct options *o, const struct table *t, unsigned i)
 {
-	return e >= common_entries && e < common_entries + ARRAY_SIZE(common_entries);
-}
+	const struct option_entry *e = t->entries[i];
 
-static int take_entry(struct options *o, const struct option_entry *e)
-{
-	if (e->set(is_common(e) ? (void *)o : o->target, optarg) == 0)
+	if (e->set(i < t->n_own ? o->target : o, optarg) == 0)
 		return -1;
 	return options_fail(o, EXIT_USAGE, "--%s=%s: not understood, wanted is --%s=%s", e->name,
 		optarg ? optarg : "", e->name, e->arg ? e->arg : "");
@@ -202,7 +229,7 @@ static int take(struct options *o, const struct table *t, int key, const char **
 	case '?':
 		return refuse_option(o, argv[optind - 1]);
 	default:
-		return take_entry(o, t->entries[key - KEY_TABLE]);
+		return take_entry(o, t, (unsigned)(key - KEY_TABLE));
 	}
 }
 

@@ -3,6 +3,8 @@
 /* Command lines: the options that all daemons share, and a table of a daemon's own. */
 #include <stdbool.h>
 
+#include "sandbox.h"
+
 /* What main() returns. */
 enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_IMPOSSIBLE = 69 };
 
@@ -22,10 +24,13 @@ struct options {
 	void *target;                       // for the entries' set()
 	/* Prints the doctor's report, for "" or "qemu" or "libvirt". An exit_status. NULL: none. */
 	int (*check)(void *target, const char *kind, const char *binary);
+	/* What its sandbox leaves it. NULL: this program has no sandbox. */
+	const struct sandbox_profile *sandbox;
 	/* What was asked for. */
 	const char *socket_path;
 	int fd; // -1: none
 	bool one_off;
+	enum sandbox_mode seccomp; // SANDBOX_AUTO: nothing was said
 };
 
 /*

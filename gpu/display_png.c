@@ -52,6 +52,7 @@ struct display_png {
 	struct mailbox to_writer, from_writer;
 	struct loop_source done;
 	pthread_t thread;
+	bool started;
 	TAILQ_HEAD(, job) waiting, writing;
 	unsigned n_writing;
 	size_t copied;                                    // bytes, of all that are copied
@@ -209,6 +210,22 @@ static void copy(struct display_png *d, struct job *job)
 	d->copied += size_of(job);
 }
 
+/* With the first frame: by then the sandbox is there, and holds for this thread, too. */
+static int start_thread(struct display_png *d)
+{
+	sigset_t all, before;
+	int r;
+
+	if (d->started)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&d->thread, NULL, writer, d);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	d->started = r == 0;
+	return -r;
+}
+
 /* Gives the writer as much as its mailbox holds; one place is left for the last job. */
 static void start_waiting(struct display_png *d)
 {
@@ -218,8 +235,8 @@ static void start_waiting(struct display_png *d)
 		TAILQ_REMOVE(&d->waiting, job, link);
 		if (!job->pixels)
 			copy(d, job);
-		if (!job->pixels) {
-			log_warn("no memory for a frame: left out");
+		if (!job->pixels || start_thread(d) < 0) {
+			log_warn("no memory or thread for a frame: left out");
 			job_done(d, job);
 			continue;
 		}
@@ -303,8 +320,10 @@ static void destroy(struct display *display)
 		TAILQ_REMOVE(&d->waiting, job, link);
 		job_done(d, job);
 	}
-	mailbox_put(&d->to_writer, &quit);
-	pthread_join(d->thread, NULL);
+	if (d->started) {
+		mailbox_put(&d->to_writer, &quit);
+		pthread_join(d->thread, NULL);
+	}
 	while ((job = TAILQ_FIRST(&d->writing))) {
 		TAILQ_REMOVE(&d->writing, job, link);
 		job_done(d, job);
@@ -341,18 +360,6 @@ static int open_dir(const char *path)
 	return fd;
 }
 
-static int start_thread(struct display_png *d)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&d->thread, NULL, writer, d);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -r;
-}
-
 static int begin(struct display_png *d, struct loop *loop)
 {
 	int r = mailbox_init(&d->to_writer, true);
@@ -365,8 +372,6 @@ static int begin(struct display_png *d, struct loop *loop)
 		d->done.fd = d->from_writer.event;
 		r = loop_add(loop, &d->done, EPOLLIN);
 	}
-	if (r == 0)
-		r = start_thread(d);
 	if (r < 0) {
 		loop_remove(&d->done);
 		mailbox_finish(&d->to_writer);

@@ -15,8 +15,10 @@ static int set_display(void *target, const char *value)
 	struct gpu_options *g = target;
 
 	g->png_dir = NULL;
+	g->sandbox = (struct sandbox_profile){0};
 	if (!strncmp(value, "png:", 4) && value[4]) {
 		g->png_dir = value + 4;
+		g->sandbox.paths[0] = (struct sandbox_path){g->png_dir, .writable = true};
 		return 0;
 	}
 	return strcmp(value, "none") && strcmp(value, "auto") && strcmp(value, "qemu") ? -EINVAL
@@ -117,5 +119,6 @@ struct options gpu_command_line(struct gpu_options *g)
 		.entries = entries,
 		.target = g,
 		.check = check,
+		.sandbox = &g->sandbox,
 	};
 }

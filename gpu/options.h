@@ -7,6 +7,7 @@
 struct gpu_options {
 	struct gpu_config device;
 	const char *png_dir; // NULL: no pictures
+	struct sandbox_profile sandbox;
 };
 
 #define GPU_OPTIONS_DEFAULT                                                                        \

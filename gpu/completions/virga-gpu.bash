@@ -29,10 +29,13 @@ _virga_gpu() {
     --check)
         COMPREPLY=($(compgen -W 'qemu libvirt' -- "$cur"))
         ;;
+    --seccomp)
+        COMPREPLY=($(compgen -W 'kill trap log none' -- "$cur"))
+        ;;
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --log= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

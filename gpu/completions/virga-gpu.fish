@@ -14,6 +14,7 @@ complete -c virga-gpu -l display -x -a '(__virga_gpu_displays)' -d 'Where frames
 complete -c virga-gpu -l outputs -x -a '1280x800 1920x1080 2560x1440 3840x2160' -d 'Monitors, where the front-end brings none'
 complete -c virga-gpu -l max-hostmem -x -a '256M 512M 1G 2G' -d 'Memory for the guest\'s pictures'
 complete -c virga-gpu -l log -x -a 'err warn info dbg' -d 'Say more'
+complete -c virga-gpu -l seccomp -x -a 'kill trap log none' -d 'At a system call that is never needed'
 complete -c virga-gpu -s v -d 'Like --log=info; twice, like --log=dbg'
 complete -c virga-gpu -l check -f -a 'qemu libvirt' -d 'Say what works here, and print the lines to use'
 complete -c virga-gpu -l print-capabilities -d 'Answer a management tool with JSON'

@@ -2,6 +2,7 @@
 """Wrong use of the command line, and its answers, by a real process."""
 
 import json
+import pathlib
 import signal
 import socket
 import subprocess
@@ -39,7 +40,8 @@ class Refusals(daemon.DaemonTest):
     def test_values_in_vain_and_missing(self):
         self.refused(USAGE, "--one-off=1: this option takes no value", "--one-off=1")
         self.refused(USAGE, "--help=all: this option takes no value", "--help=all")
-        for option in ("--socket-path", "--fd", "--display", "--outputs", "--max-hostmem", "--log"):
+        for option in ("--socket-path", "--fd", "--display", "--outputs", "--max-hostmem", "--log",
+                       "--seccomp"):
             self.refused(USAGE, f"{option} needs a value", option)
 
     def test_both_ways_to_serve(self):
@@ -54,6 +56,7 @@ class Refusals(daemon.DaemonTest):
             "--display": ["", "gtk", "png", "png:", "PNG:dir"],
             "--fd": ["", "x", "-1", "3x", "99999999999"],
             "--log": ["", "loud", "gpu:", ":info", "info,", "gpu:loud"],
+            "--seccomp": ["", "auto", "KILL", "kill,log"],
             "--socket-path": [""],
         }
         for option, values in bad.items():
@@ -167,7 +170,7 @@ class Life(daemon.DaemonTest):
             self.assertFalse(self.socket.exists())
 
     def test_replaces_a_dead_socket(self):
-        with self.serve() as d:
+        with self.serve("--seccomp=none") as d:
             self.assertEqual(d.end(signal.SIGKILL), -signal.SIGKILL)
         self.assertTrue(self.socket.exists())
         with socket.socket(socket.AF_UNIX) as probe:
@@ -175,6 +178,21 @@ class Life(daemon.DaemonTest):
         with daemon.Daemon(self.program, f"--socket-path={self.socket}") as d:
             daemon.wait_for(lambda: daemon.answers_at(self.socket), "a new socket in its place")
             self.assertEqual(d.end(), 0)
+
+    def test_its_socket_goes_with_it(self):
+        with self.serve() as d:
+            daemon.ask_at(self.socket)
+            self.assertEqual(d.end(signal.SIGKILL), -signal.SIGKILL)
+            daemon.wait_for(lambda: not self.socket.exists(), "the socket's end")
+
+    def test_sandboxes(self):
+        for mode in ("kill", "trap", "log", "none"):
+            with self.subTest(mode=mode), self.serve(f"--seccomp={mode}") as d:
+                daemon.ask_at(self.socket)
+                status = pathlib.Path(f"/proc/{d.process.pid}/status").read_text()
+                self.assertIn(f"\nSeccomp:\t{0 if mode == 'none' else 2}\n", status)
+                self.assertEqual(d.end(), 0)
+                self.assertFalse(self.socket.exists())
 
     def test_as_an_ordinary_user(self):
         own = self.folder.path / "own"

@@ -111,7 +111,7 @@ def processes(program):
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(entry / "exe") == str(program):
+            if (entry / "cmdline").read_text().split("\0")[0] == str(program):
                 found.append(int(entry.name))
         except OSError:
             pass
@@ -189,8 +189,9 @@ class Libvirt(daemon.DaemonTest):
         command = pathlib.Path(f"/proc/{pids[0]}/cmdline").read_text().split("\0")[:-1]
         self.assertEqual(len(command), 2, command)
         self.assertRegex(command[1], r"^--fd=\d+$")
-        fd = os.readlink(f"/proc/{pids[0]}/fd/{command[1][5:]}")
-        self.assertTrue(fd.startswith("socket:"), fd)
+        if os.geteuid() == 0:  # it has locked itself in
+            fd = os.readlink(f"/proc/{pids[0]}/fd/{command[1][5:]}")
+            self.assertTrue(fd.startswith("socket:"), fd)
 
     @staticmethod
     def keep(shot):

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct loop *loop;
@@ -128,6 +129,33 @@ static void test_sigpipe(void **state)
 	close(p[1]);
 }
 
+/*
+ * One that is locked in ends in the same way, and its socket is gone. As the sandbox stays, it is
+ * another process, which leaves without AddressSanitizer's search for leaks: that is denied to it.
+ */
+static void test_locked_in(void **state)
+{
+	static const struct sandbox_profile nothing;
+	const enum sandbox_mode modes[] = {SANDBOX_AUTO, SANDBOX_KILL, SANDBOX_LOG, SANDBOX_NONE};
+	int status;
+	pid_t pid;
+
+	(void)state;
+	o.socket_path = path;
+	o.sandbox = &nothing;
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		o.seccomp = modes[i];
+		pid = fork();
+		if (pid == 0) {
+			raise(SIGTERM);
+			_exit(daemon_serve(loop, &o, &device, NULL));
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		assert_int_equal(access(path, F_OK), -1);
+	}
+}
+
 static void assert_does_not_begin(const char *words)
 {
 	assert_int_equal(serve(), EXIT_RUNTIME);
@@ -162,6 +190,7 @@ int main(void)
 		TEST(ends_by_signal),
 		TEST(front_end_leaves),
 		TEST(sigpipe),
+		TEST(locked_in),
 		TEST(does_not_begin),
 	};
 

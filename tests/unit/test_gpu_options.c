@@ -41,6 +41,8 @@ static void test_defaults(void **state)
 	assert_int_equal(g.device.outputs[0].width, 1280);
 	assert_int_equal(g.device.outputs[0].height, 800);
 	assert_null(g.png_dir);
+	assert_ptr_equal(o.sandbox, &g.sandbox);
+	assert_null(o.sandbox->paths[0].path);
 	assert_string_equal(o.program, "virga-gpu");
 	assert_non_null(strstr(o.capabilities, "\"type\": \"gpu\""));
 }
@@ -52,8 +54,12 @@ static void test_display(void **state)
 	(void)state;
 	assert_int_equal(set("display", "png:some/folder"), 0);
 	assert_string_equal(g.png_dir, "some/folder");
+	assert_string_equal(g.sandbox.paths[0].path, "some/folder");
+	assert_true(g.sandbox.paths[0].writable);
+	assert_null(g.sandbox.paths[1].path);
 	assert_int_equal(set("display", "none"), 0);
 	assert_null(g.png_dir);
+	assert_null(g.sandbox.paths[0].path);
 	assert_int_equal(set("display", "auto"), 0);
 	assert_int_equal(set("display", "qemu"), 0);
 	assert_refused("display", bad);

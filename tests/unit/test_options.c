@@ -49,6 +49,8 @@ static const struct option_entry entries[] = {
 };
 
 static struct options o;
+static const struct sandbox_profile sandbox;
+static bool has_sandbox;
 
 /* Redirects fd into a file without a name; returns what it was. */
 static int redirect(int fd, FILE *to)
@@ -89,7 +91,8 @@ static int parse(const char *line)
 		.capabilities = "{\"type\": \"test\"}",
 		.entries = entries,
 		.target = &own,
-		.check = check};
+		.check = check,
+		.sandbox = has_sandbox ? &sandbox : NULL};
 	own = (struct own){0};
 	optind = 0;
 	fflush(NULL);
@@ -197,6 +200,32 @@ static void test_answers(void **state)
 	assert_int_equal(parse("--flag --version --value=bad"), EXIT_OK);
 }
 
+static void test_seccomp(void **state)
+{
+	(void)state;
+	assert_usage("--fd=3 --seccomp=kill", "no such option: --seccomp=kill");
+	assert_int_equal(parse("--help"), EXIT_OK);
+	assert_null(strstr(out, "--seccomp"));
+	has_sandbox = true;
+	assert_int_equal(parse("--fd=3"), GOES_ON);
+	assert_int_equal(o.seccomp, SANDBOX_AUTO);
+	assert_int_equal(parse("--fd=3 --seccomp=kill"), GOES_ON);
+	assert_int_equal(o.seccomp, SANDBOX_KILL);
+	assert_int_equal(parse("--fd=3 --seccomp trap"), GOES_ON);
+	assert_int_equal(o.seccomp, SANDBOX_TRAP);
+	assert_int_equal(parse("--fd=3 --seccomp=log --value=1"), GOES_ON);
+	assert_int_equal(o.seccomp, SANDBOX_LOG);
+	assert_string_equal(own.value, "1"); // the others find their target
+	assert_int_equal(parse("--fd=3 --seccomp=none"), GOES_ON);
+	assert_int_equal(o.seccomp, SANDBOX_NONE);
+	assert_usage("--fd=3 --seccomp=", "wanted is --seccomp=kill|trap|log|none");
+	assert_usage("--fd=3 --seccomp=auto", "wanted is --seccomp=kill|trap|log|none");
+	assert_usage("--fd=3 --seccomp=KILL", "--seccomp=KILL: not understood");
+	assert_int_equal(parse("--help"), EXIT_OK);
+	assert_non_null(strstr(out, "--seccomp=kill|trap|log|none"));
+	has_sandbox = false;
+}
+
 /* What a management tool asks is answered whatever else is on the line. */
 static void test_capabilities(void **state)
 {
@@ -271,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_seccomp),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_listen_fds),
