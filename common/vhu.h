@@ -31,6 +31,9 @@ struct vhu_device {
 
 	/* Serves one request of ring `queue`. */
 	void (*request)(void *dev, unsigned queue, struct vq_req *req);
+	/* Requests in flight when a ring is paused are not ended but served again when it goes on: those
+	 * that were popped last, as far as all are in flight. */
+	bool takes_back;
 	/* Finishes all requests in flight on this ring before it returns. NULL: none is ever kept.
 	 */
 	void (*queue_stop)(void *dev, unsigned queue);

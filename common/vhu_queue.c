@@ -246,6 +246,8 @@ void vhu_queue_stop(struct vhu_queue *q, bool drain)
 	fd_close(&q->kick);
 	if (!drain)
 		q->vq.broken = true; // from here on nothing is written to the guest
+	else if (v->device->takes_back)
+		vq_take_back(&q->vq);
 	if (v->device->queue_stop)
 		v->device->queue_stop(v->dev, q->index);
 	for (unsigned from = 0; (req = vq_in_flight(&q->vq, from)); from = req->head + 1u)

@@ -350,9 +350,9 @@ void vq_push(struct vq_req *req, uint32_t written)
 	struct vq *q = req->vq;
 	volatile uint32_t *elem;
 
-	if (q->away)
+	if (q->away && !req->taken_back)
 		broken(q, "a request returned while its ring was not in guest memory", req->head);
-	if (!q->broken) {
+	if (!q->broken && !req->taken_back) {
 		elem = (volatile uint32_t *)q->used + 1 + 2u * (q->used_idx & q->mask);
 		elem[0] = htole32(req->head);
 		elem[1] = htole32(written);
@@ -363,6 +363,24 @@ void vq_push(struct vq_req *req, uint32_t written)
 	gmem_unref(req->mem);
 	req->vq = NULL;
 	q->in_flight--;
+}
+
+/* The driver's slots hold as many heads as there are places: none of those is written to meanwhile. */
+unsigned vq_take_back(struct vq *q)
+{
+	unsigned n = 0;
+
+	while (is_usable(q) && q->in_flight > n) {
+		unsigned head =
+			avail_load(q, AVAIL_RING + (unsigned)((q->next_avail - 1u) & q->mask));
+
+		if (head > q->mask || !req_at(q, head)->vq || req_at(q, head)->taken_back)
+			break;
+		req_at(q, head)->taken_back = true;
+		q->next_avail--;
+		n++;
+	}
+	return n;
 }
 
 bool vq_notify(struct vq *q)

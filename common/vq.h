@@ -48,6 +48,7 @@ struct vq;
 struct vq_req {
 	struct vq *vq; // NULL while not in flight
 	uint16_t head;
+	bool taken_back;          // by vq_take_back(): its vq_push() tells the driver nothing
 	uint32_t n_out, n_in;     // pieces
 	uint32_t out_len, in_len; // bytes
 	struct iovec *iov;        // n_out pieces to read, behind them n_in to write
@@ -130,6 +131,12 @@ bool vq_has_more(const struct vq *q);
 /* Asks the driver for kicks. False when requests came meanwhile: then go on popping (2.7.10.2). */
 bool vq_enable_kicks(struct vq *q);
 void vq_disable_kicks(struct vq *q);
+
+/*
+ * Takes back the requests that were popped last, as far as they are all in flight: the ring will be
+ * started again in front of them, and they will come again. Returns how many.
+ */
+unsigned vq_take_back(struct vq *q);
 
 /* The first request in flight in the order of heads, at or behind `from`. NULL when there is none.
  */

@@ -66,6 +66,26 @@ static void test_stop(void **state)
 	assert_int_equal(rig.dev.stops, 1);
 }
 
+/* A device may have its requests come again behind a pause, rather than end them for it. */
+static void test_stop_takes_back(void **state)
+{
+	(void)state;
+	rig.device.takes_back = true;
+	rig.dev.keep = true;
+	rig_start(&rig, 0, 0);
+	offer(0);
+	offer(2);
+	rig_kick(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 0);
+	assert_int_equal(rig.dev.stops, 1);
+	assert_int_equal(used(), 0);
+	rig.dev.keep = false;
+	rig_start(&rig, 0, 0);
+	assert_int_equal(rig.dev.requests, 4);
+	assert_int_equal(rig.dev.resets, 0);
+	assert_int_equal(used(), 2);
+}
+
 /* What a device does not finish is finished for it. */
 static void test_stop_without_the_device(void **state)
 {
@@ -378,6 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(stop),
+		TEST(stop_takes_back),
 		TEST(stop_without_the_device),
 		TEST(stop_what_never_ran),
 		TEST(goes_on),

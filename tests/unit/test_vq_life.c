@@ -346,6 +346,57 @@ static void test_return_while_away(void **state)
 	assert_int_equal(vq_pop(&q, &req), -EPROTO);
 }
 
+/* ---- taking back ---- */
+
+/* Those popped last, in a row, come again; what was finished in between does not. */
+static void test_take_back(void **state)
+{
+	struct vq_req *reqs[5];
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		hand_simple(&hand, i, 8);
+		pop_ok();
+		reqs[i] = req;
+	}
+	vq_push(reqs[2], 0);
+	assert_int_equal(vq_take_back(&q), 2);
+	assert_int_equal(q.next_avail, 3);
+	assert_int_equal(vq_take_back(&q), 0); // once
+	vq_push(reqs[0], 0);
+	vq_push(reqs[3], 0);
+	vq_push(reqs[1], 0);
+	vq_push(reqs[4], 0);
+	vq_notify(&q);
+	assert_int_equal(hand_used_idx(&hand), 3);
+	assert_int_equal(hand_used_id(&hand, 0), 2);
+	assert_int_equal(hand_used_id(&hand, 1), 0);
+	assert_int_equal(hand_used_id(&hand, 2), 1);
+	assert_int_equal(q.in_flight, 0);
+	pop_ok();
+	assert_int_equal(req->head, 3);
+	assert_false(req->taken_back);
+	vq_push(req, 0);
+}
+
+/* A driver that writes other heads over its ring meanwhile harms nobody. */
+static void test_take_back_what_is_not_there(void **state)
+{
+	(void)state;
+	hand_simple(&hand, 1, 8);
+	pop_ok();
+	hand_put(&hand, 0, 5);
+	assert_int_equal(vq_take_back(&q), 0);
+	hand_put(&hand, 0, 0xffff);
+	assert_int_equal(vq_take_back(&q), 0);
+	hand_put(&hand, 0, 1);
+	hand_put(&hand, 7, 1);
+	assert_int_equal(vq_take_back(&q), 1);
+	assert_int_equal(q.next_avail, 0);
+	vq_push(req, 0);
+	assert_int_equal(vq_take_back(&q), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -365,6 +416,8 @@ int main(void)
 		TEST(move_away_and_back),
 		TEST(nothing_is_published),
 		TEST(return_while_away),
+		TEST(take_back),
+		TEST(take_back_what_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
