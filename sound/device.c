@@ -269,6 +269,16 @@ static void on_request(void *arg, unsigned queue, struct vq_req *req)
 		on_message(arg, queue, cmd);
 }
 
+/* A guest that is paused finds its messages where they were, and goes on. */
+static void flush_stream(struct pcm *p)
+{
+	struct pcm_io *io;
+
+	TAILQ_FOREACH (io, &p->ios, link)
+		io->taken_back = cmd_of(io)->req.taken_back;
+	pcm_flush(p);
+}
+
 static void on_queue_stop(void *arg, unsigned queue)
 {
 	struct sound_device *dev = arg;
@@ -276,7 +286,7 @@ static void on_queue_stop(void *arg, unsigned queue)
 
 	for (unsigned i = 0; i < dev->card.n_streams; i++)
 		if (queue == VIRTIO_SND_VQ_TX + card_direction(&dev->card, i))
-			pcm_flush(&dev->streams[i].pcm);
+			flush_stream(&dev->streams[i].pcm);
 	while (queue == VIRTIO_SND_VQ_EVENT && (cmd = TAILQ_FIRST(&dev->buffers))) {
 		TAILQ_REMOVE(&dev->buffers, cmd, link);
 		vhu_finish_written(&cmd->req, 0);
@@ -329,6 +339,7 @@ int sound_device_init(struct sound_device *dev, struct loop *loop, const struct 
 		.features = config->controls ? BIT(VIRTIO_SND_F_CTLS) : 0,
 		.req_size = sizeof(struct sound_cmd),
 		.iov_per_req = IOV_PER_REQ,
+		.takes_back = true,
 		.request = on_request,
 		.queue_stop = on_queue_stop,
 		.reset = on_reset,

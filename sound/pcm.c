@@ -2,6 +2,7 @@
 #define LOG_TOPIC "sound"
 #include "pcm.h"
 
+#include "common/bytes.h"
 #include "common/log.h"
 #include "pace.h"
 
@@ -21,7 +22,8 @@ void pcm_finish(struct pcm *p, struct pcm_io *io, uint32_t status, uint32_t late
 {
 	TAILQ_REMOVE(&p->ios, io, link);
 	p->n_ios--;
-	p->completed = io->end;
+	if (!io->taken_back)
+		p->completed = io->end;
 	p->owner->done(p, io, status, latency * p->format.frame);
 }
 
@@ -32,20 +34,26 @@ void pcm_flush(struct pcm *p)
 	p->next = NULL;
 	while ((io = TAILQ_FIRST(&p->ios)))
 		pcm_finish(p, io, VIRTIO_SND_S_IO_ERR, 0);
+	p->queued = p->completed;
+	if (p->moved < p->completed) { // what was given up is passed over
+		p->offset += (int64_t)(p->completed - p->moved);
+		p->moved = p->completed;
+	}
 }
 
 bool pcm_queue(struct pcm *p, struct pcm_io *io, int64_t now)
 {
 	if (p->state < PCM_PREPARED)
 		return false;
+	io->moved = p->moved > p->queued ? (uint32_t)min_u64(p->moved - p->queued, io->frames) : 0;
 	p->queued += io->frames;
 	io->end = p->queued;
-	io->moved = 0;
+	io->taken_back = false;
 	io->queued_at = now;
 	TAILQ_INSERT_TAIL(&p->ios, io, link);
 	if (++p->n_ios > p->most_ios)
 		p->most_ios = p->n_ios;
-	if (!p->next)
+	if (!p->next && io->moved < io->frames)
 		p->next = io;
 	if (p->state == PCM_RUNNING)
 		pace_arrival(p, now);

@@ -37,6 +37,7 @@ struct pcm_io {
 	size_t skip;
 	uint32_t frames, moved; // of them
 	uint64_t end;           // the position behind it
+	bool taken_back; // it ends without having ended for the guest: it will be queued again
 	int64_t queued_at;
 };
 
@@ -102,7 +103,7 @@ bool pcm_queue(struct pcm *p, struct pcm_io *io, int64_t now);
  */
 int64_t pcm_run(struct pcm *p, int64_t now);
 
-/* Ends all messages with an I/O error, in whatever state. */
+/* Ends all messages with an I/O error, in whatever state; those at the end may be taken back. */
 void pcm_flush(struct pcm *p);
 
 /* Back to PCM_NEW; messages are flushed. */

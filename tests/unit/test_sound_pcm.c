@@ -180,6 +180,32 @@ static void test_t5_release(void **state)
 	}
 }
 
+/* The machine is paused: messages that are taken back come again, and go on where they were. */
+static void test_taken_back(void **state)
+{
+	(void)state;
+	begin(PCM_RUNNING);
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(queue(i));
+	pcm_run(&w.pcm, NOW + 25 * MS); // no cycle has come: it ticks from now on
+	pcm_run(&w.pcm, NOW + 37 * MS);
+	assert_int_equal(w.done, 1);
+	assert_int_equal(w.pcm.moved, 960);
+	w.ios[1].taken_back = w.ios[2].taken_back = true;
+	pcm_flush(&w.pcm);
+	assert_int_equal(w.done, 3);
+	assert_int_equal(w.pcm.completed, 480);
+	for (unsigned i = 1; i < 3; i++)
+		assert_true(queue(i));
+	assert_int_equal(w.ios[1].moved, 480);
+	assert_int_equal(w.ios[1].end, 960);
+	assert_ptr_equal(w.pcm.next, &w.ios[2]);
+	pcm_flush(&w.pcm); // and those that are not are passed over
+	assert_int_equal(w.pcm.completed, 1440);
+	assert_int_equal(w.pcm.moved, 1440);
+	end();
+}
+
 /* So they are after other requests that end a stream's use. */
 static void test_set_params_flushes(void **state)
 {
@@ -277,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_every_request_in_every_state),
 		cmocka_unit_test(test_messages_in_every_state),
 		cmocka_unit_test(test_t5_release),
+		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_set_params_flushes),
 		cmocka_unit_test(test_recovery_keeps_the_stream),
 		cmocka_unit_test(test_closing),
