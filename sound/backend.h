@@ -41,7 +41,7 @@ struct backend_ops {
 		struct backend *b, unsigned stream, struct feed *feed, struct backend_stream **out);
 	/* Cycles are wanted from now on. */
 	void (*start)(struct backend_stream *s);
-	/* They are not, once the feed is empty (playback; draining is set) or at once (capture). */
+	/* They are not, once the feed is empty (playback: see feed_drain()) or at once (capture). */
 	void (*stop)(struct backend_stream *s);
 	/* Ends it. The feed is the backend's: it is freed when what waits in it was played. */
 	void (*close)(struct backend_stream *s);
@@ -56,7 +56,7 @@ struct backend {
 	struct backend_listener listener; // set by the device before anything is opened
 };
 
-/* What the command line says about a backend. */
+/* What the command line says about a backend. Its strings last until destroy(). */
 struct backend_config {
 	const char *dir;    // file: where the WAV files go
 	const char *role;   // pipewire: media.role of all streams, NULL: none

@@ -5,26 +5,25 @@
 
 #include "common/bytes.h"
 
-/* Linear formats of whole bytes, and the two laws: what a graph takes in and gives back without loss
- * (32 bits to 24 of them). IMA ADPCM, DSD and formats of 18 and 20 bits are not among them. */
+/*
+ * Signed and floating formats of whole bytes, unsigned ones of 8 bits, and the two laws: what PipeWire
+ * takes in and gives back without loss (32 bits to 24 of them). It knows other unsigned formats by name
+ * but stays silent; ADPCM, DSD and formats of 18 and 20 bits it does not know.
+ */
 static const struct {
 	uint8_t bytes;
-	uint8_t at, value; // silence is this byte at this place of each sample, else zeroes
+	uint8_t silence; // each byte of it
 } formats[VIRTIO_SND_PCM_FMT_COUNT] = {
-	[VIRTIO_SND_PCM_FMT_MU_LAW] = {1, 0, 0xff},
-	[VIRTIO_SND_PCM_FMT_A_LAW] = {1, 0, 0xd5},
-	[VIRTIO_SND_PCM_FMT_S8] = {1, 0, 0},
-	[VIRTIO_SND_PCM_FMT_U8] = {1, 0, 0x80},
-	[VIRTIO_SND_PCM_FMT_S16] = {2, 0, 0},
-	[VIRTIO_SND_PCM_FMT_U16] = {2, 1, 0x80},
-	[VIRTIO_SND_PCM_FMT_S24_3] = {3, 0, 0},
-	[VIRTIO_SND_PCM_FMT_U24_3] = {3, 2, 0x80},
-	[VIRTIO_SND_PCM_FMT_S24] = {4, 0, 0},
-	[VIRTIO_SND_PCM_FMT_U24] = {4, 2, 0x80},
-	[VIRTIO_SND_PCM_FMT_S32] = {4, 0, 0},
-	[VIRTIO_SND_PCM_FMT_U32] = {4, 3, 0x80},
-	[VIRTIO_SND_PCM_FMT_FLOAT] = {4, 0, 0},
-	[VIRTIO_SND_PCM_FMT_FLOAT64] = {8, 0, 0},
+	[VIRTIO_SND_PCM_FMT_MU_LAW] = {1, 0xff},
+	[VIRTIO_SND_PCM_FMT_A_LAW] = {1, 0xd5},
+	[VIRTIO_SND_PCM_FMT_S8] = {1, 0},
+	[VIRTIO_SND_PCM_FMT_U8] = {1, 0x80},
+	[VIRTIO_SND_PCM_FMT_S16] = {2, 0},
+	[VIRTIO_SND_PCM_FMT_S24_3] = {3, 0},
+	[VIRTIO_SND_PCM_FMT_S24] = {4, 0},
+	[VIRTIO_SND_PCM_FMT_S32] = {4, 0},
+	[VIRTIO_SND_PCM_FMT_FLOAT] = {4, 0},
+	[VIRTIO_SND_PCM_FMT_FLOAT64] = {8, 0},
 };
 
 static const uint32_t rates[VIRTIO_SND_PCM_RATE_COUNT] = {5512, 8000, 11025, 16000, 22050, 32000,
@@ -57,14 +56,7 @@ uint32_t format_rate(uint8_t rate)
 
 void format_silence(const struct pcm_format *f, void *buf, size_t frames)
 {
-	size_t len = frames * f->frame;
-	uint8_t *at = buf;
-
-	memset(at, 0, len);
-	if (!formats[f->format].value)
-		return;
-	for (size_t i = formats[f->format].at; i < len; i += formats[f->format].bytes)
-		at[i] = formats[f->format].value;
+	memset(buf, formats[f->format].silence, frames * f->frame);
 }
 
 const uint8_t *format_positions(unsigned channels)

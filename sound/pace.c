@@ -12,7 +12,8 @@ enum {
 	QUANTUM_GUESS_US = 21333, // of a graph that has not been seen: 1024 frames at 48 kHz
 	QUANTUM_MOST_US = 170667, // 8192
 	MARGIN_LEAST_US = 5000,   // we wake up some time after we wanted to
-	MARGIN_ENOUGH_US = 20000, // and graphs have their cycles half a quantum early or late, up to this
+	MARGIN_ENOUGH_US =
+		20000, // and graphs have their cycles half a quantum early or late, up to this
 	MARGIN_MOST_US = 40000,
 	PIECE_US = 25000,  // of a long period is moved at a time
 	EXCESS_US = 60000, // by which a guest can be held up when a graph begins late
@@ -195,7 +196,8 @@ static void follow_playback(struct pcm *p, const struct feed_report *r)
 		begin_playback(p, r, excess);
 	else if (r->open)
 		clock_follow(&p->clock, r->time, excess, (double)(r->position - p->seen.position));
-	else if (!p->opened && lose_beginning(p, r, excess + (double)r->frames)) // in the next cycle
+	else if (!p->opened
+		&& lose_beginning(p, r, excess + (double)r->frames)) // in the next cycle
 		return;
 	else if (p->seen.open && p->next && p->next->queued_at < r->time)
 		grow_margin(p);

@@ -51,26 +51,6 @@ static uint16_t tag_of(uint8_t format)
 	}
 }
 
-static bool is_24_in_32(uint8_t format)
-{
-	return format == VIRTIO_SND_PCM_FMT_S24 || format == VIRTIO_SND_PCM_FMT_U24;
-}
-
-/* WAV has 8 bits without a sign and all else with one. */
-static bool other_sign(uint8_t format)
-{
-	switch (format) {
-	case VIRTIO_SND_PCM_FMT_S8:
-	case VIRTIO_SND_PCM_FMT_U16:
-	case VIRTIO_SND_PCM_FMT_U24_3:
-	case VIRTIO_SND_PCM_FMT_U24:
-	case VIRTIO_SND_PCM_FMT_U32:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static uint32_t cut(uint64_t size)
 {
 	return size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
@@ -94,7 +74,7 @@ static struct header header_of(const struct wav *w)
 		.frame = put16((uint16_t)f->frame),
 		.bits = put16(bits),
 		.extra_size = put16(22),
-		.valid_bits = put16(is_24_in_32(f->format) ? 24 : bits),
+		.valid_bits = put16(f->format == VIRTIO_SND_PCM_FMT_S24 ? 24 : bits),
 		.sub_tag = put16(tag_of(f->format)),
 		.data = "data",
 		.data_size = to_le32(cut(size)),
@@ -128,15 +108,13 @@ int wav_create(struct wav *w, int dir, const char *name, const struct pcm_format
 /* Frames as WAV has them. */
 static void convert(const struct pcm_format *f, uint8_t *buf, size_t len)
 {
-	unsigned bytes = format_bytes(f->format);
-
-	if (is_24_in_32(f->format)) // there they are the upper ones
+	if (f->format == VIRTIO_SND_PCM_FMT_S24) // there they are the upper ones
 		for (size_t i = 0; i < len; i += 4) {
 			memmove(buf + i + 1, buf + i, 3);
 			buf[i] = 0;
 		}
-	if (other_sign(f->format))
-		for (size_t i = bytes - 1; i < len; i += bytes)
+	if (f->format == VIRTIO_SND_PCM_FMT_S8) // there they have no sign
+		for (size_t i = 0; i < len; i++)
 			buf[i] ^= 0x80;
 }
 

@@ -16,6 +16,11 @@ static void test_what_is_carried(void **state)
 	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_S18_3), 0);
 	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_IMA_ADPCM), 0);
 	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_DSD_U8), 0);
+	/* what PipeWire is silent about */
+	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_U16), 0);
+	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_U24), 0);
+	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_U24_3), 0);
+	assert_int_equal(format_bytes(VIRTIO_SND_PCM_FMT_U32), 0);
 }
 
 static void test_rates(void **state)
@@ -51,10 +56,6 @@ static void test_silence(void **state)
 	assert_silence(VIRTIO_SND_PCM_FMT_S8, "\0", 1);
 	assert_silence(VIRTIO_SND_PCM_FMT_U8, "\x80", 1);
 	assert_silence(VIRTIO_SND_PCM_FMT_S16, "\0\0", 2);
-	assert_silence(VIRTIO_SND_PCM_FMT_U16, "\0\x80", 2);
-	assert_silence(VIRTIO_SND_PCM_FMT_U24_3, "\0\0\x80", 3);
-	assert_silence(VIRTIO_SND_PCM_FMT_U24, "\0\0\x80\0", 4);
-	assert_silence(VIRTIO_SND_PCM_FMT_U32, "\0\0\0\x80", 4);
 	assert_silence(VIRTIO_SND_PCM_FMT_FLOAT64, "\0\0\0\0\0\0\0\0", 8);
 }
 
