@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs a program beside a PipeWire of its own (demos/lib/pipewire.py) and ends as it does.
+
+  with_pipewire.py LOGS PROGRAM [ARGUMENT]...
+
+The exit status is 77, a skip, where PipeWire or its session manager is not installed."""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "demos" / "lib"))
+import pipewire  # pylint: disable=wrong-import-position
+
+
+def main():
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    for tool in ("pipewire", "wireplumber", "pw-cli"):
+        if not shutil.which(tool):
+            print(f"skipped: {tool} is not installed")
+            return 77
+    with pipewire.PipeWire(sys.argv[1]):
+        return subprocess.run(sys.argv[2:], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
