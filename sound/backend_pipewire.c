@@ -153,7 +153,11 @@ static void unmake(struct backend_stream *s)
 static void make(struct backend_stream *s)
 {
 	const struct backend_config *config = &s->b->config;
-	const struct pipewire_look look = {s->number, config->name, role_of(s), config->target};
+	const struct pipewire_look look = {
+		.number = plays(s) ? s->number : s->number - config->n_playback,
+		.machine = config->name,
+		.role = role_of(s),
+		.target = config->target};
 
 	s->pw = pipewire_stream_create(s->b->pipewire, &look, s->feed, s);
 	if (s->pw && s->started)
@@ -446,12 +450,14 @@ static int report(const struct pipewire *p)
 	char sinks[256], sources[256];
 
 	if (!pipewire_version(p)) {
-		printf("PipeWire does not answer\n");
+		printf("# PipeWire does not answer: there will be no sound until it runs for this "
+		       "user\n"
+		       "# (systemctl --user start pipewire) and XDG_RUNTIME_DIR says where.\n");
 		return -EHOSTDOWN;
 	}
 	pipewire_names(p, VIRTIO_SND_D_OUTPUT, sinks, sizeof(sinks));
 	pipewire_names(p, VIRTIO_SND_D_INPUT, sources, sizeof(sources));
-	printf("PipeWire %s answers; to play to: %s; to record from: %s\n", pipewire_version(p),
+	printf("# PipeWire %s answers; to play to: %s; to record from: %s\n", pipewire_version(p),
 		*sinks ? sinks : "nothing", *sources ? sources : "nothing");
 	return 0;
 }

@@ -35,6 +35,9 @@ void card_init(struct card *c, const struct card_config *config)
 	for (unsigned i = 0; i < c->n_streams; i++) {
 		c->values[card_control(c, i, CARD_VOLUME)] = CARD_VOLUME_MAX;
 		c->values[card_control(c, i, CARD_SWITCH)] = 1;
+		for (unsigned k = 0; i < c->n_playback && config->role && card_role(k); k++)
+			if (!strcmp(card_role(k), config->role))
+				c->values[card_control(c, i, CARD_ROLE)] = k;
 	}
 }
 

@@ -39,6 +39,7 @@ struct card {
 struct card_config {
 	unsigned n_playback, n_capture; // at most BACKEND_STREAMS_MAX in all
 	bool jacks, controls;
+	const char *role; // of what is played, as long as the guest chooses none; NULL: the first
 };
 
 void card_init(struct card *c, const struct card_config *config);

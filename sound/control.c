@@ -247,11 +247,9 @@ static void run_ctl_write(struct sound_device *dev, struct sound_cmd *cmd, struc
 		finish(cmd, VIRTIO_SND_S_BAD_MSG);
 		return;
 	}
-	if (dev->card.values[r->id] != r->value) {
-		dev->card.values[r->id] = r->value;
-		apply_control(dev, r->id);
-		dev->control_changed[r->id] = true;
-	}
+	dev->control_changed[r->id] |= dev->card.values[r->id] != r->value;
+	dev->card.values[r->id] = r->value;
+	apply_control(dev, r->id);
 	finish(cmd, VIRTIO_SND_S_OK);
 	sound_send_events(dev);
 }

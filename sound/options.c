@@ -70,7 +70,10 @@ static int set_string(const char **string, const char *value)
 
 static int set_role(void *target, const char *value)
 {
-	return set_string(&((struct sound_options *)target)->backend.role, value);
+	struct sound_options *s = target;
+
+	s->card.role = value;
+	return set_string(&s->backend.role, value);
 }
 
 static int set_target(void *target, const char *value)
@@ -85,8 +88,8 @@ static int set_name(void *target, const char *value)
 
 static const struct option_entry entries[] = {
 	{"backend", "pipewire|null|file:DIR",
-		"where sound goes: to PipeWire (the default), nowhere,\nor to WAV files in a "
-		"folder; the last two record\nsilence",
+		"where sound goes: to PipeWire (default), nowhere, or\nto WAV files in a "
+		"folder; the last two record silence",
 		set_backend},
 	{"playback", "N", "devices that play, up to 32 (1)", set_playback},
 	{"capture", "N", "devices that record, up to 32 (1); 0: the guest\ncannot listen",
@@ -127,7 +130,7 @@ static void print_qemu(const struct sound_options *s, const char *binary)
 	       "config_size=16,chardev=vsnd\n");
 }
 
-static void print_libvirt(void)
+static void print_libvirt(const struct sound_options *s)
 {
 	printf("<!-- libvirt has no element for this device: hand it to QEMU, in <domain>. -->\n"
 	       "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
@@ -136,9 +139,9 @@ static void print_libvirt(void)
 	       "  <qemu:arg value='-chardev'/>\n"
 	       "  <qemu:arg value='socket,id=vsnd,path=%s/virga-sound.sock'/>\n"
 	       "  <qemu:arg value='-device'/>\n"
-	       "  <qemu:arg value='vhost-user-snd-pci,chardev=vsnd'/>\n"
+	       "  <qemu:arg value='vhost-user-snd-pci,chardev=vsnd%s'/>\n"
 	       "</qemu:commandline>\n",
-		runtime_dir());
+		runtime_dir(), s->card.controls ? ",controls=on" : "");
 }
 
 static int check(void *target, const char *kind, const char *binary)
@@ -148,7 +151,7 @@ static int check(void *target, const char *kind, const char *binary)
 	if (strcmp(kind, "libvirt"))
 		print_qemu(target, binary);
 	if (strcmp(kind, "qemu"))
-		print_libvirt();
+		print_libvirt(target);
 	return r < 0 ? EXIT_RUNTIME : EXIT_OK;
 }
 

@@ -11,12 +11,11 @@
 enum {
 	QUANTUM_GUESS_US = 21333, // of a graph that has not been seen: 1024 frames at 48 kHz
 	QUANTUM_MOST_US = 170667, // 8192
-	MARGIN_LEAST_US = 5000,   // we wake up some time after we wanted to
-	MARGIN_ENOUGH_US =
-		20000, // and graphs have their cycles half a quantum early or late, up to this
-	MARGIN_MOST_US = 40000,
-	PIECE_US = 25000,  // of a long period is moved at a time
-	EXCESS_US = 60000, // by which a guest can be held up when a graph begins late
+	MARGIN_LEAST_US = 5000,   // for our own waking up late
+	MARGIN_FIRST_US = 20000,  // half a quantum, for cycles that are early or late, but no more
+	MARGIN_MOST_US = 40000,   // even where both are worse than that
+	PIECE_US = 25000,         // of a long period is moved at a time
+	EXCESS_US = 60000,        // by which a guest can be held up when a graph begins late
 	ROOM_US = 500000,
 };
 
@@ -24,9 +23,8 @@ enum {
 #define WAIT  (300 * MS) // and keeps sound so long for it
 #define STALL (100 * MS) // a graph without a cycle for so long (and two cycles) is gone
 #define HOLD  (40 * MS)  // the last message out is held back by this: see complete()
-#define SLACK                                                                                      \
-	(1 * MS) // so much too early is as good: streams that tick together are served together
-#define REST (MS / 5) // at least between two runs
+#define SLACK (1 * MS)   // what is due by then is done now: streams are served together
+#define REST  (MS / 5)   // at least between two runs
 
 static uint32_t frames_in(const struct pcm_format *f, uint32_t us)
 {
@@ -65,14 +63,14 @@ static int64_t seconds(int64_t ns, int64_t *rest)
 
 static void set_quantum(struct pcm *p, uint32_t quantum)
 {
+	uint32_t margin = (uint32_t)min_u64(quantum / 2, frames_in(&p->format, MARGIN_FIRST_US));
 	uint32_t least = frames_in(&p->format, MARGIN_LEAST_US);
-	uint32_t enough = frames_in(&p->format, MARGIN_ENOUGH_US);
 
 	p->quantum = quantum;
-	if (least < quantum / 2)
-		least = quantum / 2 < enough ? quantum / 2 : enough;
-	if (p->margin < least)
-		p->margin = least;
+	if (margin < least)
+		margin = least;
+	if (p->margin < margin)
+		p->margin = margin;
 	atomic_store(&p->feed->margin, p->margin);
 }
 
@@ -201,6 +199,8 @@ static void follow_playback(struct pcm *p, const struct feed_report *r)
 		return;
 	else if (p->seen.open && p->next && p->next->queued_at < r->time)
 		grow_margin(p);
+	else if (p->seen.open)
+		p->owner->xrun(p);
 }
 
 /* What is recorded in this cycle is the next that the guest gets, when the margin has passed. */
@@ -217,6 +217,8 @@ static void follow_capture(struct pcm *p, const struct feed_report *r, bool begi
 {
 	double target = (double)(r->position + p->offset) - p->margin;
 
+	if (r->dropped != p->seen.dropped)
+		p->owner->xrun(p);
 	if (begins || r->dropped != p->seen.dropped)
 		begin_capture(p, r);
 	else
@@ -364,15 +366,13 @@ static int64_t complete(struct pcm *p, int64_t now)
 	return INT64_MAX;
 }
 
-/* The guest has nothing that should be moved now. */
-static void starve(struct pcm *p, int64_t now)
+/* The guest has nothing where it should have. That is not heard as long as the feed holds out. */
+static void starve(struct pcm *p, int64_t now, const char *what)
 {
-	if (p->starved)
-		return;
+	if (!p->starved)
+		log_at(now, "%s at frame %llu: the guest had no period queued", what,
+			(unsigned long long)p->moved);
 	p->starved = true;
-	log_at(now, "underrun at frame %llu: the guest had no period queued",
-		(unsigned long long)p->moved);
-	p->owner->xrun(p);
 }
 
 void pace_arrival(struct pcm *p, int64_t now)
@@ -392,33 +392,31 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int64_t run_playback(struct pcm *p, int64_t now)
+/* `soon`: what is due by then is done now. */
+static int64_t run_playback(struct pcm *p, int64_t now, int64_t soon)
 {
 	int64_t next, move;
 
-	move_out(p, clock_at(&p->clock, now));
+	move_out(p, clock_at(&p->clock, soon));
 	if (!p->next && clock_at(&p->clock, now) >= (double)p->moved)
-		starve(p, now);
-	next = complete(p, now);
+		starve(p, now, "underrun");
+	next = complete(p, soon);
 	move = clock_when(&p->clock, (double)p->moved);
 	atomic_store(&p->feed->ready_at, move);
-	return p->starved ? next : earlier(next, move);
+	if (p->starved) // whether the feed held out is seen behind the next cycle
+		move = p->seen.open ? now + ns_of(p, p->quantum) : INT64_MAX;
+	return earlier(next, move);
 }
 
-static int64_t run_capture(struct pcm *p, int64_t now)
+static int64_t run_capture(struct pcm *p, int64_t now, int64_t soon)
 {
-	int64_t next = move_in(p, now);
+	int64_t next = move_in(p, soon);
 
-	if (!p->next && next <= now) {
-		if (!p->starved)
-			log_at(now, "overrun at frame %llu: the guest had no period queued",
-				(unsigned long long)p->moved);
-		if (!p->starved)
-			p->owner->xrun(p);
-		p->starved = true;
-		next = INT64_MAX;
-	}
-	return earlier(next, complete(p, now));
+	if (!p->next && next <= now)
+		starve(p, now, "overrun");
+	if (p->starved)
+		next = now + ns_of(p, p->quantum);
+	return earlier(next, complete(p, soon));
 }
 
 int64_t pace_run(struct pcm *p, int64_t now)
@@ -431,7 +429,8 @@ int64_t pace_run(struct pcm *p, int64_t now)
 	if (!p->ticking)
 		tick_from(p, now, (double)p->completed);
 	slack = earlier(slack, SLACK);
-	next = is_playback(p) ? run_playback(p, now + slack) : run_capture(p, now + slack);
+	next = is_playback(p) ? run_playback(p, now, now + slack)
+			      : run_capture(p, now, now + slack);
 	if (p->polling && (p->starved || p->n_ios < 2))
 		next = earlier(next, now + ns_of(p, p->format.period) / 2);
 	return next < now + REST ? now + REST : next;

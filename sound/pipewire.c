@@ -172,7 +172,7 @@ static bool plays(const struct feed *feed)
 static struct pw_properties *properties_of(
 	const struct pipewire_look *look, const struct feed *feed, uint32_t latency)
 {
-	struct pw_properties *p = pw_properties_new(PW_KEY_APP_NAME, "virga-sound",
+	struct pw_properties *p = pw_properties_new(PW_KEY_APP_NAME, look->machine,
 		PW_KEY_MEDIA_TYPE, "Audio", PW_KEY_MEDIA_CATEGORY,
 		plays(feed) ? "Playback" : "Capture", PW_KEY_NODE_ALWAYS_PROCESS, "false", NULL);
 
@@ -180,8 +180,8 @@ static struct pw_properties *properties_of(
 		return NULL;
 	pw_properties_setf(p, PW_KEY_NODE_NAME, "virga-sound.%u.%s", look->number,
 		plays(feed) ? "playback" : "capture");
-	pw_properties_setf(p, PW_KEY_NODE_DESCRIPTION, "%s%sVirtIO PCM %u",
-		look->machine ? look->machine : "", look->machine ? ": " : "", look->number);
+	pw_properties_setf(
+		p, PW_KEY_NODE_DESCRIPTION, "%s: VirtIO PCM %u", look->machine, look->number);
 	pw_properties_setf(p, PW_KEY_NODE_LATENCY, "%u/%u", latency, feed->format.rate);
 	pw_properties_set(p, PW_KEY_MEDIA_ROLE, look->role);
 	pw_properties_set(p, "target.object", look->target);

@@ -52,7 +52,8 @@ void pipewire_names(const struct pipewire *p, unsigned direction, char *buf, siz
 /* A stream as mixers see it. */
 struct pipewire_look {
 	unsigned number;
-	const char *machine, *role, *target; // NULL: none
+	const char *machine;
+	const char *role, *target; // NULL: none
 };
 
 /* It has no cycles yet. PipeWire has answered. The feed is lent. NULL: refused, which was said. */

@@ -93,11 +93,11 @@ static int write_header(struct wav *w)
 
 int wav_create(struct wav *w, int dir, const char *name, const struct pcm_format *format)
 {
-	int fd = openat(dir, name, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0666);
+	int fd = openat(dir, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
 
 	if (fd < 0)
 		return -errno;
-	*w = (struct wav){.format = *format, .file = fdopen(fd, "w+")};
+	*w = (struct wav){.format = *format, .file = fdopen(fd, "w")};
 	if (!w->file) {
 		fd_close(&fd);
 		return -ENOMEM;

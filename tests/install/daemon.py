@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest
 
 SKIP = 77
@@ -46,7 +47,7 @@ class Folder:
         # A socket's path may have 107 bytes only.
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="virga."))
         self.path.chmod(0o755)
-        self.program = self.path / "virga-gpu"
+        self.program = self.path / program.name
         shutil.copy(program, self.program)
         self.program.chmod(0o755)
 
@@ -155,10 +156,43 @@ def answers_at(path):
         return False
 
 
-class DaemonTest(unittest.TestCase):
-    """A case with a folder of its own. PROGRAM is set by main()."""
+# What a test has to know of each program.
+GPU = types.SimpleNamespace(
+    name="virga-gpu", type="gpu",
+    # All that libvirt and QEMU's docs/interop/vhost-user.json know of a gpu.
+    features={"virgl", "render-node"},
+    files="--display=png:",  # it writes files below this folder
+    device="vhost-user-gpu-pci",
+    says="",
+    bad={
+        "--outputs": ["", "0x0", "1280", "1280x", "x800", "1280x800,", "1280x800x32",
+                      "16385x100", "100x16385", "-1x100", ",".join(["640x480"] * 17)],
+        "--max-hostmem": ["", "0", "-5", "1Q", "1MM", "M", "1.5G", "99999999999999999999",
+                          "99999999999T"],
+        "--display": ["", "gtk", "png", "png:", "PNG:dir"],
+    },
+)
+SOUND = types.SimpleNamespace(
+    name="virga-sound", type="sound",
+    features=set(),  # QEMU's schema has no such type
+    files="--backend=file:",
+    device="vhost-user-snd-pci",
+    # Soon after its start, on standard error: there is no PipeWire, see main().
+    says="pipewire warn: PipeWire is away (No such file or directory): no sound until it is there\n",
+    bad={
+        "--backend": ["", "alsa", "file", "file:", "pipewire:", "FILE:dir"],
+        "--playback": ["", "-1", "33", "1.5", "x", "1x", " 1", "99999999999999999999"],
+        "--capture": ["", "-1", "33", "off"],
+        "--name": [""], "--media-role": [""], "--target": [""],
+    },
+)
 
-    PROGRAM = None
+
+class DaemonTest(unittest.TestCase):
+    """A case with a folder of its own. PROGRAM, and what is known of it, are set by main(). ONLY names
+    the program that a case is about, if it is not about each."""
+
+    PROGRAM = ABOUT = ONLY = None
 
     def setUp(self):
         self.folder = Folder(self.PROGRAM)
@@ -180,4 +214,10 @@ class DaemonTest(unittest.TestCase):
 def main():
     """The program's path is the last argument."""
     DaemonTest.PROGRAM = pathlib.Path(sys.argv.pop()).resolve()
+    DaemonTest.ABOUT = {a.name: a for a in (GPU, SOUND)}[DaemonTest.PROGRAM.name]
+    cases = vars(sys.modules["__main__"])
+    for name in [n for n, case in cases.items() if getattr(case, "ONLY", None)]:
+        if cases[name].ONLY is not DaemonTest.ABOUT:
+            del cases[name]
+    os.environ["PIPEWIRE_REMOTE"] = "/nowhere/pipewire-0"  # the user's own is left alone
     unittest.main(verbosity=2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lines of virga-gpu --check=qemu, given to a shell as they are."""
+"""The lines of --check=qemu, given to a shell as they are."""
 
 import contextlib
 import os
@@ -14,10 +14,9 @@ import daemon
 import vm
 
 
-def blocks(text):
-    """Pairs of lines: the daemon's and QEMU's."""
-    lines = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
-    return list(zip(lines[0::2], lines[1::2]))
+def commands(text):
+    """The lines that are no comment, and those that go on in the next one as one."""
+    return [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
 
 
 def connections(path):
@@ -45,10 +44,12 @@ class Lines(daemon.DaemonTest):
         path = self.folder.path
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(path), "HOME": str(path),
                             "PATH": f"{path}/bin:{os.environ['PATH']}"}
-        text = subprocess.run([self.program, "--check=qemu"], env=self.environment, check=True,
-                              capture_output=True, text=True).stdout
-        self.window, self.headless = blocks(text)
         self.monitor = path / "qmp"
+
+    def check(self, *options):
+        return commands(subprocess.run([self.program, *options, "--check=qemu"], env=self.environment,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                                       stderr=subprocess.DEVNULL).stdout)
 
     def qemu(self, tree, more=()):
         """What the lines' qemu-system-x86_64 is: the test bed's, with a monitor for us."""
@@ -60,7 +61,7 @@ class Lines(daemon.DaemonTest):
                              start_new_session=True)
 
     def works(self, lines):
-        path = self.folder.path / "virga-gpu.sock"
+        path = self.folder.path / f"{self.ABOUT.name}.sock"
         self.assertTrue(lines[0].endswith("&"), lines)
         with self.shell(lines[0] + "\necho $!\nwait $!") as ours:
             pid = int(ours.process.stdout.readline())
@@ -93,6 +94,15 @@ class Lines(daemon.DaemonTest):
             status = qmp.command("query-status", daemon.scaled(10))
         self.assertEqual(status["status"], "running")
 
+
+class Gpu(Lines):
+    ONLY = daemon.GPU
+
+    def setUp(self):
+        super().setUp()
+        lines = self.check()
+        self.window, self.headless = lines[0:2], lines[2:4]
+
     def test_frames_as_files(self):
         self.qemu("qemu")
         self.works(self.headless)
@@ -110,6 +120,29 @@ class Lines(daemon.DaemonTest):
         """The same line, with another display put behind it."""
         self.qemu("qemu", ["-display", "none"])
         self.works(self.window)
+
+
+class Sound(Lines):
+    ONLY = daemon.SOUND
+
+    def works_with(self, lines, device):
+        self.qemu("qemu", ["-display", "none"])
+        theirs = lines[1].removesuffix(" ...")  # the rest of a machine
+        self.assertIn(device, theirs)
+        self.works((lines[0], theirs))
+
+    def test_device(self):
+        _, *lines = self.check()
+        self.works_with(lines, "-device vhost-user-snd-pci,chardev=vsnd")
+
+    def test_controls(self):
+        _, *lines = self.check("--controls")
+        self.works_with(lines, "-device vhost-user-snd-pci,chardev=vsnd,controls=on")
+
+    def test_larger_rings(self):
+        _, ours, theirs, other = self.check()
+        theirs = theirs.replace("-device vhost-user-snd-pci,chardev=vsnd", other.strip())
+        self.works_with((ours, theirs), "vq_size=256")
 
 
 if __name__ == "__main__":

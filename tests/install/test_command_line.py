@@ -3,28 +3,34 @@
 
 import json
 import pathlib
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import xml.etree.ElementTree
 
+import bed  # where to find the next one
+import pipewire
 import daemon
 from daemon import as_ordinary_user
 
 RUNTIME, USAGE = 1, 2
 
 
-class Refusals(daemon.DaemonTest):
-    """Each is one line on standard error, nothing on standard output, and a status."""
+class Refused(daemon.DaemonTest):
+    """One line on standard error, nothing on standard output, and a status."""
 
     def refused(self, status, words, *arguments, before=()):
         done = self.run_program(*arguments, before=before)
         with self.subTest(arguments=arguments):
             self.assertEqual(done.stdout, "")
-            self.assertRegex(done.stderr, r"\Avirga-gpu: [^\n]+\n\Z")
+            self.assertRegex(done.stderr, rf"\A{self.ABOUT.name}: [^\n]+\n\Z")
             self.assertIn(words, done.stderr)
             self.assertEqual(done.returncode, status, done.stderr)
 
+
+class Refusals(Refused):
     def test_no_arguments(self):
         self.refused(USAGE, "give --socket-path=PATH")
 
@@ -40,8 +46,7 @@ class Refusals(daemon.DaemonTest):
     def test_values_in_vain_and_missing(self):
         self.refused(USAGE, "--one-off=1: this option takes no value", "--one-off=1")
         self.refused(USAGE, "--help=all: this option takes no value", "--help=all")
-        for option in ("--socket-path", "--fd", "--display", "--outputs", "--max-hostmem", "--log",
-                       "--seccomp"):
+        for option in ("--socket-path", "--fd", "--log", "--seccomp", *self.ABOUT.bad):
             self.refused(USAGE, f"{option} needs a value", option)
 
     def test_both_ways_to_serve(self):
@@ -49,15 +54,11 @@ class Refusals(daemon.DaemonTest):
 
     def test_bad_values(self):
         bad = {
-            "--outputs": ["", "0x0", "1280", "1280x", "x800", "1280x800,", "1280x800x32",
-                          "16385x100", "100x16385", "-1x100", ",".join(["640x480"] * 17)],
-            "--max-hostmem": ["", "0", "-5", "1Q", "1MM", "M", "1.5G", "99999999999999999999",
-                              "99999999999T"],
-            "--display": ["", "gtk", "png", "png:", "PNG:dir"],
             "--fd": ["", "x", "-1", "3x", "99999999999"],
             "--log": ["", "loud", "gpu:", ":info", "info,", "gpu:loud"],
             "--seccomp": ["", "auto", "KILL", "kill,log"],
             "--socket-path": [""],
+            **self.ABOUT.bad,
         }
         for option, values in bad.items():
             for value in values:
@@ -76,13 +77,13 @@ class Refusals(daemon.DaemonTest):
         closed = self.folder.closed()
         self.refused(RUNTIME, "no permission", f"--socket-path={closed}/vm.sock",
                      before=as_ordinary_user())
-        self.refused(RUNTIME, "choose a folder that you may write to", f"--display=png:{closed}/frames",
+        self.refused(RUNTIME, "choose a folder that you may write to", f"{self.ABOUT.files}{closed}/files",
                      f"--socket-path={self.socket}", before=as_ordinary_user())
 
     def test_no_folder(self):
         missing = self.folder.path / "missing"
         self.refused(RUNTIME, "its folder does not exist", f"--socket-path={missing}/vm.sock")
-        self.refused(RUNTIME, "choose a folder", f"--display=png:{missing}/frames",
+        self.refused(RUNTIME, "choose a folder", f"{self.ABOUT.files}{missing}/files",
                      f"--socket-path={self.socket}")
 
     def test_a_file_in_the_way(self):
@@ -103,6 +104,18 @@ class Refusals(daemon.DaemonTest):
         self.assertEqual((done.returncode, done.stderr.count("\n")), (RUNTIME, 1), done.stderr)
 
 
+class RefusalsOfSound(Refused):
+    ONLY = daemon.SOUND
+
+    def test_no_device(self):
+        self.refused(USAGE, "no device is left", "--playback=0", "--capture=0",
+                     f"--socket-path={self.socket}")
+
+    def test_values_in_vain(self):
+        for option in ("--controls", "--jacks"):
+            self.refused(USAGE, "this option takes no value", f"{option}=on")
+
+
 class Answers(daemon.DaemonTest):
     """What is asked of it is on standard output, and nothing else anywhere."""
 
@@ -112,11 +125,11 @@ class Answers(daemon.DaemonTest):
         return done.stdout
 
     def test_version(self):
-        self.assertRegex(self.answer("--version"), r"\Avirga-gpu \d+\.\d+\.\d+\n\Z")
+        self.assertRegex(self.answer("--version"), rf"\A{self.ABOUT.name} \d+\.\d+\.\d+\n\Z")
 
     def test_help(self):
         text = self.answer("--help")
-        self.assertTrue(text.startswith("Usage: virga-gpu "), text)
+        self.assertTrue(text.startswith(f"Usage: {self.ABOUT.name} "), text)
         self.assertTrue(text.endswith("\n"))
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
         self.assertEqual(self.answer("-h"), text)
@@ -124,22 +137,66 @@ class Answers(daemon.DaemonTest):
     def test_capabilities(self):
         text = self.answer("--print-capabilities")
         said = json.loads(text)
-        self.assertEqual(said["type"], "gpu")
-        # All that libvirt and QEMU's docs/interop/vhost-user.json know of a gpu.
-        self.assertLessEqual(set(said["features"]), {"virgl", "render-node"})
+        self.assertEqual(said["type"], self.ABOUT.type)
+        self.assertLessEqual(set(said["features"]), self.ABOUT.features)
         for others in (["--socket-path=/nowhere/vm.sock"], ["--bogus", "--fd=x"], ["--version"], ["word"]):
             self.assertEqual(self.answer(*others, "--print-capabilities"), text)
             self.assertEqual(self.answer("--print-capabilities", *others), text)
 
-    def test_check(self):
-        both, qemu, libvirt = (self.answer(o) for o in ("--check", "--check=qemu", "--check=libvirt"))
+
+class Check(daemon.DaemonTest):
+    """--check, with lines whatever it finds."""
+
+    def checks(self, status, words, *more):
+        """The lines for both, for QEMU and for libvirt, without what is said of this host."""
+        found = []
+        for option in ("--check", "--check=qemu", "--check=libvirt"):
+            done = self.run_program(*more, option)
+            self.assertEqual((done.returncode, done.stderr), (status, self.ABOUT.says if status else ""))
+            self.assertRegex(done.stdout, rf"\A{words}")
+            found.append(done.stdout.removeprefix(re.match(words, done.stdout)[0]))
+        both, qemu, libvirt = found
         self.assertEqual(both, qemu + libvirt)
-        self.assertIn("vhost-user-gpu-pci", qemu)
+        self.assertIn(self.ABOUT.device, qemu)
         self.assertIn(str(self.program), qemu)
         self.assertNotIn("qemu-system", libvirt)
-        elements = xml.etree.ElementTree.fromstring(f"<all>{libvirt}</all>")
+        end = "</domain>" if "\n<domain " in libvirt else ""  # more of it follows
+        elements = xml.etree.ElementTree.fromstring(f"<all>{libvirt}{end}</all>")
+        self.assertIsNotNone(elements.find(".//memoryBacking/access[@mode='shared']"))
+        return qemu, elements
+
+
+class CheckGpu(Check):
+    ONLY = daemon.GPU
+
+    def test_check(self):
+        _, elements = self.checks(0, "")
         self.assertIsNotNone(elements.find("video/driver[@name='vhostuser']"))
-        self.assertIsNotNone(elements.find("memoryBacking/access[@mode='shared']"))
+
+
+class CheckSound(Check):
+    ONLY = daemon.SOUND
+    NAMESPACE = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+
+    def test_without_pipewire(self):
+        qemu, elements = self.checks(RUNTIME, "PipeWire does not answer\n")
+        self.assertNotIn("--controls", qemu)
+        words = [e.get("value") for e in elements.iter(f"{self.NAMESPACE}arg")]
+        self.assertEqual(words[0::2], ["-chardev", "-device"])
+        self.assertTrue(words[3].startswith(self.ABOUT.device), words)
+
+    def test_with_controls(self):
+        """Both ends are told of them."""
+        qemu, _ = self.checks(RUNTIME, "PipeWire does not answer\n", "--controls")
+        self.assertRegex(qemu, r"(?m)virga-sound.* --controls &$")
+        self.assertRegex(qemu, rf"{self.ABOUT.device},\S*controls=on")
+
+    def test_with_pipewire(self):
+        if not all(shutil.which(name) for name in ("pipewire", "wireplumber", "pw-cli", "pw-metadata")):
+            self.skipTest("pipewire and wireplumber are not here")
+        with pipewire.PipeWire(self.folder.path / "logs"):
+            self.checks(0, rf"PipeWire [\d.]+ answers; to play to: .*{pipewire.SINK}.*; "
+                           rf"to record from: .*{pipewire.MICROPHONE}.*\n")
 
 
 class Life(daemon.DaemonTest):
@@ -148,7 +205,9 @@ class Life(daemon.DaemonTest):
             with self.subTest(signal=sig), self.serve() as d:
                 self.assertEqual(d.end(sig), 0)
                 self.assertFalse(self.socket.exists())
-                self.assertEqual(d.process.communicate(), ("", ""))
+                out, err = d.process.communicate()
+                self.assertEqual(out, "")
+                self.assertIn(err, ("", self.ABOUT.says))
 
     def test_ends_while_serving(self):
         with self.serve() as d, socket.socket(socket.AF_UNIX) as front_end:
@@ -206,11 +265,11 @@ class Life(daemon.DaemonTest):
             self.assertFalse(path.exists())
 
     def test_leaves_its_folder_empty(self):
-        frames = self.folder.path / "frames"
-        with self.serve(f"--display=png:{frames}") as d:
+        files = self.folder.path / "files"
+        with self.serve(f"{self.ABOUT.files}{files}") as d:
             self.assertEqual(d.end(), 0)
-        self.assertEqual(list(frames.iterdir()), [])
-        self.assertEqual({p.name for p in self.folder.path.iterdir()}, {"virga-gpu", "frames"})
+        self.assertEqual(list(files.iterdir()), [])
+        self.assertEqual({p.name for p in self.folder.path.iterdir()}, {self.ABOUT.name, "files"})
 
 
 if __name__ == "__main__":

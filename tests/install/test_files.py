@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-DAEMONS = ("virga-gpu",)
+DAEMONS = ("virga-gpu", "virga-sound")
 UNIT_VERIFY = ["systemd-analyze", "--user", "--man=no", "verify"]
 
 
@@ -82,7 +82,8 @@ class Files(Installed):
 
     def test_units(self):
         need("systemd-analyze")
-        self.under("lib/systemd/user", "virga-gpu.socket")
+        for daemon in DAEMONS:
+            self.under("lib/systemd/user", f"{daemon}.socket")
         with tempfile.TemporaryDirectory() as folder:
             for file in self.under("lib/systemd/user"):
                 text = file.read_text()
@@ -97,12 +98,13 @@ class Files(Installed):
 
     def test_units_can_be_enabled(self):
         need("systemctl")
-        for unit in ("virga-gpu.socket", "virga-gpu@work.service"):
-            done = run("systemctl", "--global", f"--root={self.root}", "enable", unit)
-            self.assertEqual(done.returncode, 0, done.stderr)
+        for daemon in DAEMONS:
+            for unit in (f"{daemon}.socket", f"{daemon}@work.service"):
+                done = run("systemctl", "--global", f"--root={self.root}", "enable", unit)
+                self.assertEqual(done.returncode, 0, done.stderr)
         wanted = self.root / "etc/systemd/user/sockets.target.wants"
         self.assertEqual({p.name for p in wanted.iterdir()},
-                         {"virga-gpu.socket", "virga-gpu@work.socket"})
+                         {f"{d}{instance}.socket" for d in DAEMONS for instance in ("", "@work")})
         shutil.rmtree(self.root / "etc")
 
     def test_man_pages_render(self):
@@ -129,18 +131,25 @@ class Completions(Installed):
         library = pathlib.Path("/usr/share/bash-completion/bash_completion")
         if not library.exists():
             self.skipTest("bash-completion is not here: read, not tried")
-        file = self.tree / "share/bash-completion/completions/virga-gpu"
-        cases = {"--sock": "--socket-path=", "--display=no": "none", "--display=p": "png:",
-                 f"--display=png:{self.tree}/li": f"{self.tree}/lib", "--check=li": "libvirt",
-                 "--log=d": "dbg", "--one": "--one-off"}
-        for word, wanted in cases.items():
-            # The words as readline would cut them.
-            words = re.findall(r"[=:]|[^=:]+", word)
-            script = (f"source {library}; source {file}; COMP_WORDS=(virga-gpu \"$@\"); "
-                      "COMP_CWORD=$#; COMP_LINE=\"virga-gpu $LINE\"; COMP_POINT=${#COMP_LINE}; "
-                      "compopt() { :; }; _virga_gpu; echo \"${COMPREPLY[@]}\"")
-            done = run("bash", "--norc", "-c", script, "bash", *words, env={**os.environ, "LINE": word})
-            self.assertEqual(self.clean(done).strip(), wanted, word)
+        common = {"--sock": "--socket-path=", "--check=li": "libvirt", "--log=d": "dbg", "--one": "--one-off"}
+        own = {"virga-gpu": {"--display=no": "none", "--display=p": "png:",
+                             f"--display=png:{self.tree}/li": f"{self.tree}/lib"},
+               "virga-sound": {"--backend=nu": "null", "--backend=f": "file:", "--capture=0": "0",
+                               f"--backend=file:{self.tree}/li": f"{self.tree}/lib",
+                               "--media-role=No": "Notification"}}
+        for daemon in DAEMONS:
+            for word, wanted in {**common, **own[daemon]}.items():
+                with self.subTest(daemon=daemon, word=word):
+                    self.assertEqual(self.complete_in_bash(library, daemon, word), wanted)
+
+    def complete_in_bash(self, library, daemon, word):
+        file = self.tree / "share/bash-completion/completions" / daemon
+        words = re.findall(r"[=:]|[^=:]+", word)  # as readline would cut them
+        script = (f"source {library}; source {file}; COMP_WORDS=({daemon} \"$@\"); "
+                  f"COMP_CWORD=$#; COMP_LINE=\"{daemon} $LINE\"; COMP_POINT=${{#COMP_LINE}}; "
+                  f"compopt() {{ :; }}; _{daemon.replace('-', '_')}; echo \"${{COMPREPLY[@]}}\"")
+        return self.clean(run("bash", "--norc", "-c", script, "bash", *words,
+                              env={**os.environ, "LINE": word})).strip()
 
     def test_zsh(self):
         need("zsh")
@@ -158,14 +167,17 @@ class Completions(Installed):
             env = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home}
             for file in self.under("share/fish/vendor_completions.d"):
                 self.clean(run("fish", "--no-execute", file, env=env))
-            cases = {"--one": ["--one-off"], "--display=": ["--display=auto", "--display=qemu"],
-                     "--check=l": ["--check=libvirt"], "--log=d": ["--log=dbg"],
-                     f"--display=png:{self.tree}/li": [f"--display=png:{self.tree}/lib/"]}
-            file = self.tree / "share/fish/vendor_completions.d/virga-gpu.fish"
-            for word, wanted in cases.items():
-                done = run("fish", "-c", f"source {file}; complete -C 'virga-gpu {word}'", env=env)
-                offered = [line.split("\t")[0] for line in self.clean(done).splitlines()]
-                self.assertLessEqual(set(wanted), set(offered), word)
+            common = {"--one": ["--one-off"], "--check=l": ["--check=libvirt"], "--log=d": ["--log=dbg"]}
+            own = {"virga-gpu": {"--display=": ["--display=auto", "--display=qemu"],
+                                 f"--display=png:{self.tree}/li": [f"--display=png:{self.tree}/lib/"]},
+                   "virga-sound": {"--backend=": ["--backend=pipewire", "--backend=null"],
+                                   f"--backend=file:{self.tree}/li": [f"--backend=file:{self.tree}/lib/"]}}
+            for daemon in DAEMONS:
+                file = self.tree / "share/fish/vendor_completions.d" / f"{daemon}.fish"
+                for word, wanted in {**common, **own[daemon]}.items():
+                    done = run("fish", "-c", f"source {file}; complete -C '{daemon} {word}'", env=env)
+                    offered = [line.split("\t")[0] for line in self.clean(done).splitlines()]
+                    self.assertLessEqual(set(wanted), set(offered), word)
 
 
 class Drift(Installed):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "unit.h"
 #include "sound_world.h"
+#include "unit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -114,7 +114,7 @@ static void test_the_graph_is_lost_and_found(void **state)
 /* ---- who was late ---- */
 
 /* The guest stops writing for a while: one gap, of that length, and an event. */
-static void test_underrun(void **state)
+static void test_t7_underrun(void **state)
 {
 	(void)state;
 	w = world_setup(480, 1920, 1024, 0);
@@ -243,7 +243,7 @@ static void test_capture_without_a_graph(void **state)
 }
 
 /* A guest that does not fetch what was recorded loses it, once, and is told. */
-static void test_overrun(void **state)
+static void test_t7_overrun(void **state)
 {
 	uint64_t moved;
 
@@ -270,14 +270,14 @@ int main(void)
 		cmocka_unit_test(test_t3_a_graph_that_never_comes),
 		cmocka_unit_test(test_t3_a_graph_that_comes_late),
 		cmocka_unit_test(test_the_graph_is_lost_and_found),
-		cmocka_unit_test(test_underrun),
+		cmocka_unit_test(test_t7_underrun),
 		cmocka_unit_test(test_a_little_late_is_not_heard),
 		cmocka_unit_test(test_the_margin_grows),
 		cmocka_unit_test(test_the_quantum_changes),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_t15_suspend),
 		cmocka_unit_test(test_capture_without_a_graph),
-		cmocka_unit_test(test_overrun),
+		cmocka_unit_test(test_t7_overrun),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
