@@ -89,7 +89,7 @@ static int set_name(void *target, const char *value)
 static const struct option_entry entries[] = {
 	{"backend", "pipewire|null|file:DIR",
 		"where sound goes: to PipeWire (default), nowhere, or\nto WAV files in a "
-		"folder; the last two record silence",
+		"folder; both record silence",
 		set_backend},
 	{"playback", "N", "devices that play, up to 32 (1)", set_playback},
 	{"capture", "N", "devices that record, up to 32 (1); 0: the guest\ncannot listen",

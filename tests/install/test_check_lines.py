@@ -132,15 +132,15 @@ class Sound(Lines):
         self.works((lines[0], theirs))
 
     def test_device(self):
-        _, *lines = self.check()
+        lines = self.check()
         self.works_with(lines, "-device vhost-user-snd-pci,chardev=vsnd")
 
     def test_controls(self):
-        _, *lines = self.check("--controls")
+        lines = self.check("--controls")
         self.works_with(lines, "-device vhost-user-snd-pci,chardev=vsnd,controls=on")
 
     def test_larger_rings(self):
-        _, ours, theirs, other = self.check()
+        ours, theirs, other = self.check()
         theirs = theirs.replace("-device vhost-user-snd-pci,chardev=vsnd", other.strip())
         self.works_with((ours, theirs), "vq_size=256")
 
