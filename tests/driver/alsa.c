@@ -44,6 +44,7 @@ static void defaults(struct alsa_setup *s)
 	s->frame_bytes = s->frame_bytes ? s->frame_bytes : 4;
 	s->chunk = s->chunk ? s->chunk : s->period;
 	s->avail_min = s->avail_min ? s->avail_min : s->period;
+	s->keep = s->keep && !s->capture ? s->keep : s->buffer;
 	s->hz = s->hz ? s->hz : 250;
 	if (!s->start_threshold)
 		s->start_threshold = s->capture ? 1 : s->buffer;
@@ -317,6 +318,8 @@ static void move(struct alsa_guest *g, uint32_t n)
 /* Reads or writes as far as it goes. */
 static void transfer(struct alsa_guest *g)
 {
+	uint32_t spare = g->setup.buffer - g->setup.keep;
+
 	while (g->end == ALSA_RUNS && g->state != ALSA_PAUSED) {
 		int64_t avail;
 
@@ -329,9 +332,12 @@ static void transfer(struct alsa_guest *g)
 				continue;
 			break;
 		}
-		avail = available(g);
-		if (avail == 0) {
-			wait_for(g, g->left < g->setup.avail_min ? g->left : g->setup.avail_min);
+		avail = available(g) - spare;
+		if (avail <= 0) {
+			wait_for(g,
+				spare
+					+ (g->left < g->setup.avail_min ? g->left
+									: g->setup.avail_min));
 			break;
 		}
 		move(g, avail < g->left ? (uint32_t)avail : g->left);

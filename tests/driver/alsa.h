@@ -39,6 +39,7 @@ struct alsa_setup {
 	uint64_t total;             // to play and drain, or to record: no end
 	uint32_t chunk;             // that the application reads or writes at a time: period
 	uint32_t avail_min;         // period
+	uint32_t keep;              // at most so many frames are written ahead: buffer
 	uint32_t start_threshold;   // buffer, and 1 where it captures
 	bool recover;               // goes on after an xrun
 	uint32_t hz;                // of the kernel's coarse clock: 250

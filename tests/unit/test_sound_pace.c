@@ -132,6 +132,27 @@ static void test_t8_polling(void **state)
 
 /* ---- capture ---- */
 
+/*
+ * T16: a sound server in the guest has a buffer of many periods and keeps two or three of them filled, as
+ * WirePlumber does in virtual machines. What it has not written yet is not read.
+ */
+static void test_t16_a_guest_that_keeps_its_buffer_low(void **state)
+{
+	(void)state;
+	for (unsigned g = ALSA_6_1; g <= ALSA_6_7; g++) {
+		w = world_setup(1024, 16384, 1024, 480 * 1024);
+		w.guest.generation = g;
+		w.guest.keep = w.guest.start_threshold = 3072;
+		world_init(&w);
+		world_run(&w, w.now + 8 * SEC);
+		assert_int_equal(w.gaps + w.wrong, 0);
+		assert_true(w.alsa.fill_max <= 3072);
+		world_run_out(&w);
+		world_assert_played(&w, "low");
+		world_finish(&w);
+	}
+}
+
 static void record(enum alsa_generation generation, uint32_t period, uint32_t buffer,
 	uint32_t quantum, double jitter)
 {
@@ -198,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_ten_minutes_without_drift),
 		cmocka_unit_test(test_t2_never_ahead_of_the_sound),
 		cmocka_unit_test(test_t8_polling),
+		cmocka_unit_test(test_t16_a_guest_that_keeps_its_buffer_low),
 		cmocka_unit_test(test_t6_every_pair_records_without_a_break),
 		cmocka_unit_test(test_latency),
 	};

@@ -217,6 +217,23 @@ static void test_set_params_flushes(void **state)
 	end();
 }
 
+/* T10: the last message of a stream may be short. Linux sends none such, others do. */
+static void test_t10_a_short_end(void **state)
+{
+	(void)state;
+	begin(PCM_RUNNING);
+	assert_true(queue(0));
+	w.ios[1] = (struct pcm_io){.iov = &w.iov, .n_iov = 1, .frames = 7};
+	assert_true(pcm_queue(&w.pcm, &w.ios[1], NOW));
+	pcm_run(&w.pcm, NOW + 25 * MS);
+	pcm_run(&w.pcm, NOW + 40 * MS);
+	pcm_run(&w.pcm, NOW + 120 * MS);
+	assert_int_equal(w.done, 2);
+	assert_int_equal(w.errors, 0);
+	assert_int_equal(w.pcm.completed, 487);
+	end();
+}
+
 /* An xrun's STOP, RELEASE, PREPARE, START finds the stream to the host as it was. */
 static void test_recovery_keeps_the_stream(void **state)
 {
@@ -305,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_t5_release),
 		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_set_params_flushes),
+		cmocka_unit_test(test_t10_a_short_end),
 		cmocka_unit_test(test_recovery_keeps_the_stream),
 		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_backend_refuses),
