@@ -13,6 +13,7 @@ struct clock {
 	double position; // at that time
 	double slew;     // faster than nominal by this part, 0.001 at 1000 ppm
 	double drift;    // what of it lasts
+	double debt;     // frames that it is ahead, and loses by going at half its speed
 };
 
 /* At rest, frames_per_s being the nominal rate. */
@@ -20,6 +21,9 @@ void clock_init(struct clock *c, uint32_t frames_per_s);
 
 /* From here on it counts from this position at this time. What was learned of the rate stays. */
 void clock_set(struct clock *c, int64_t time, double position);
+
+/* From this time on it is ahead by so many frames: it does not jump back, nor stand, but loses them. */
+void clock_owe(struct clock *c, int64_t time, double frames);
 
 double clock_at(const struct clock *c, int64_t time);
 

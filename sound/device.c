@@ -12,7 +12,10 @@
 #include "common/iov.h"
 #include "common/log.h"
 
-enum { IOV_PER_REQ = 32 }; // a period is a page or two; the longest are of hundreds
+enum {
+	IOV_PER_REQ = 32, // a period is a page or two; the longest are of hundreds
+	CROWD = 4, // from so many running streams on they are served together, a little early
+};
 
 static struct sound_cmd *cmd_of(struct pcm_io *io)
 {
@@ -30,11 +33,13 @@ static void run_streams(struct sound_device *dev)
 {
 	int64_t now = loop_now(), next = INT64_MAX;
 	bool polls[SOUND_QUEUES] = {false};
+	unsigned running = 0;
 
 	for (unsigned i = 0; i < dev->card.n_streams; i++) {
 		struct sound_stream *s = &dev->streams[i];
 		unsigned queue = VIRTIO_SND_VQ_TX + card_direction(&dev->card, i);
 
+		running += s->pcm.state == PCM_RUNNING;
 		if (s->pcm.polling && s->pcm.state == PCM_RUNNING && s->next <= now && dev->vhu
 			&& !polls[queue]) {
 			polls[queue] = true;
@@ -44,7 +49,8 @@ static void run_streams(struct sound_device *dev)
 	for (unsigned i = 0; i < dev->card.n_streams; i++) {
 		struct sound_stream *s = &dev->streams[i];
 
-		if (s->next <= now)
+		s->pcm.crowded = running >= CROWD && s->pcm.state == PCM_RUNNING;
+		if (s->next <= now || s->pcm.crowded)
 			s->next = pcm_run(&s->pcm, now);
 		if (s->next < next)
 			next = s->next;

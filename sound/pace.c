@@ -15,7 +15,7 @@ enum {
 	MARGIN_FIRST_US = 20000,  // half a quantum, for cycles that are early or late, but no more
 	MARGIN_MOST_US = 40000,   // even where both are worse than that
 	PIECE_US = 25000,         // of a long period is moved at a time
-	EXCESS_US = 60000,        // by which a guest can be held up when a graph begins late
+	EXCESS_US = 250000,       // by which a graph may begin late without a loss
 	ROOM_US = 500000,
 };
 
@@ -158,13 +158,10 @@ static void give_up(struct pcm *p, int64_t now)
 	log_info("stream %u: the graph is away", p->id);
 }
 
-/*
- * The graph's first cycle has come so late that the guest cannot be held up for what has been put in since:
- * that is lost.
- */
+/* The graph's first cycle has come so late that what has been put in since is of the past: it is lost. */
 static bool lose_beginning(struct pcm *p, const struct feed_report *r, double excess)
 {
-	if (excess <= frames_in(&p->format, EXCESS_US) || excess <= p->format.buffer / 2)
+	if (excess <= frames_in(&p->format, EXCESS_US))
 		return false;
 	log_at(r->time, "the graph began %.0f frames late: the first are lost", excess);
 	p->opened = false;
@@ -180,7 +177,7 @@ static void begin_playback(struct pcm *p, const struct feed_report *r, double ex
 			(long long)((int64_t)r->gap_at + p->offset));
 	p->opened = true;
 	if (!lose_beginning(p, r, excess) && excess > 0)
-		clock_set(&p->clock, r->time, clock_at(&p->clock, r->time) - excess);
+		clock_owe(&p->clock, r->time, excess);
 }
 
 static void follow_playback(struct pcm *p, const struct feed_report *r)
@@ -421,14 +418,15 @@ static int64_t run_capture(struct pcm *p, int64_t now, int64_t soon)
 
 int64_t pace_run(struct pcm *p, int64_t now)
 {
-	int64_t slack = ns_of(p, p->format.period) / 8, next;
+	int64_t slack = earlier(ns_of(p, p->format.period) / 8, SLACK), next;
 
 	observe(p, now);
 	if (!p->ticking && now < p->started_at + GRACE)
 		return p->started_at + GRACE;
 	if (!p->ticking)
 		tick_from(p, now, (double)p->completed);
-	slack = earlier(slack, SLACK);
+	if (p->crowded)
+		slack = ns_of(p, p->format.period) / 4;
 	next = is_playback(p) ? run_playback(p, now, now + slack)
 			      : run_capture(p, now, now + slack);
 	if (p->polling && (p->starved || p->n_ios < 2))

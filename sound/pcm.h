@@ -60,6 +60,7 @@ struct pcm {
 	enum pcm_state state;
 	bool polling;   // MSG_POLLING: the guest does not kick
 	bool evt_xruns; // it wants to hear of them
+	bool crowded;   // set by the device: many streams run, and are served together
 
 	struct feed *feed; // NULL: not open
 	struct backend_stream *stream;

@@ -81,6 +81,32 @@ static void test_is_bounded(void **state)
 	assert_true(c.slew <= 0.011);
 }
 
+/* What it is ahead by is lost without a step back, at half its speed, and then it is right. */
+static void test_owes(void **state)
+{
+	struct clock c;
+	double last = 0;
+
+	(void)state;
+	clock_init(&c, 48000);
+	clock_set(&c, 0, 0);
+	clock_owe(&c, SEC, 4800);
+	for (int64_t t = SEC; t <= 2 * SEC; t += SEC / 1000) {
+		double now = clock_at(&c, t), expected = 48000 + (double)(t - SEC) * 24e-6;
+
+		if (t > SEC + SEC / 5)
+			expected = (double)t * 48e-6 - 4800;
+		assert_true(now > last && now - expected < 1e-6 && expected - now < 1e-6);
+		assert_in_range(clock_when(&c, now), t - 1, t + 1);
+		last = now;
+	}
+	clock_owe(&c, 2 * SEC, 4800);
+	clock_follow(&c, 2 * SEC + SEC / 10, 2400, 4800); // as far as is known: the rest of it
+	assert_true(c.slew < 1e-6 && c.slew > -1e-6);
+	assert_in_range(
+		(int64_t)(clock_at(&c, 3 * SEC) + 0.5), 144000 - 9600 - 1, 144000 - 9600 + 1);
+}
+
 /* Alone it keeps what was learnt, not what it was doing about a late cycle. */
 static void test_coasts(void **state)
 {
@@ -104,6 +130,7 @@ int main(void)
 		cmocka_unit_test(test_when_is_the_inverse),
 		cmocka_unit_test(test_follows),
 		cmocka_unit_test(test_is_bounded),
+		cmocka_unit_test(test_owes),
 		cmocka_unit_test(test_coasts),
 	};
 
