@@ -4,17 +4,14 @@
 import argparse
 import contextlib
 import os
-import pathlib
 import re
-import shlex
-import shutil
-import signal
 import sys
 import time
 
+import demo
 import picture
 from daemon import Daemon
-from terminal import Terminal
+from demo import Demo, say
 from vm import Vm, VmError, scaled
 
 SIZE = (1280, 800)
@@ -22,17 +19,7 @@ GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_
 RENDERED = re.compile(r"Rendered \d+ frames in [\d.]+ sec \(([\d.]+) fps\)")
 
 
-def say(words):
-    print(f"run: {words}", file=sys.stderr, flush=True)
-
-
-class Demo:
-    def __init__(self, options):
-        self.options = options
-        self.out = pathlib.Path(options.share or options.out).resolve()
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.rows = []
-
+class GpuDemo(Demo):
     # -- the parts
 
     def daemon(self):
@@ -57,23 +44,8 @@ class Demo:
             tree="qemu-gui" if self.options.window else "qemu",
         )
 
-    def run(self):
-        with self.daemon() as self.gpu, self.machine(self.gpu) as self.vm:
-            try:
-                return self.show_image() if self.options.image else self.run_guest()
-            except VmError:
-                # A daemon that failed is the cause, whatever was noticed first.
-                if self.gpu.process.poll():
-                    self.gpu.must_live("the guest used it")
-                raise
-
     def run_guest(self):
-        say("the guest boots")
-        started = time.monotonic()
-        release = self.vm.wait_boot()
-        say(f"Linux {release} is up after {time.monotonic() - started:.1f} s")
-        self.check_driver()
-        return self.run_command() if self.options.command else self.draw_all()
+        return self.show_image() if self.options.image else super().run_guest()
 
     def look(self):
         """What is on the first screen: of QEMU, or in the daemon's newest PNG
@@ -130,13 +102,13 @@ class Demo:
         say("the guest turns a cube (starting its software renderer takes a while)")
         group = self.vm.spawn("exec /virga/draw-cube", log="/run/cube.log")
         self.cube_log("Rendered")
-        first_frames, started = len(self.gpu.frames), time.monotonic()
+        first_frames, started = len(self.device.frames), time.monotonic()
         rate = self.rate_of_cube()
         first = self.await_picture("cube", self.pattern)
         second = self.await_picture("second cube", first)
         fps = f"{rate:.1f} drawn"
         if self.options.headless:
-            shown = (len(self.gpu.frames) - first_frames) / (time.monotonic() - started)
+            shown = (len(self.device.frames) - first_frames) / (time.monotonic() - started)
             fps += f", {shown:.1f} shown"
         self.rows.append(("cube", fps, self.save(first, "cube-1")))
         self.rows.append(("cube, later", "", self.save(second, "cube-2")))
@@ -158,14 +130,11 @@ class Demo:
         said = self.cube_log("Rendered").count("Rendered")
         return float(RENDERED.findall(self.cube_log("Rendered", said + 2))[-1])
 
-    def draw_all(self):
+    def show_all(self):
         self.draw_console()
         self.draw_pattern()
         self.draw_cube()
         self.table()
-        if self.options.keep:
-            self.shell()
-        return 0
 
     def table(self):
         print(f"\n{'drawn in the guest':20} {'frames/s':24} picture")
@@ -175,24 +144,10 @@ class Demo:
 
     # -- the other ways to end
 
-    def run_command(self):
-        """Runs the user's command in the shared folder; its status is ours."""
-        result = self.vm.run(shlex.join(self.options.command), timeout=self.options.timeout,
-                             out=_writer(sys.stdout.buffer), err=_writer(sys.stderr.buffer))
-        self.vm.must_live("the command ran")
+    def after_command(self):
         with contextlib.suppress(VmError, picture.PictureError):
             if shot := self.look():
                 say(f"the last picture: {os.path.relpath(self.save(shot, 'last'))}")
-        return result.status
-
-    def shell(self):
-        say("a shell in the guest; leave it with exit or Ctrl-D")
-        columns, rows = shutil.get_terminal_size()
-        command = ("{ stty sane rows %d cols %d; cd /root; export TERM=%s; setsid -c bash -il; } "
-                   "</dev/hvc0 >/dev/hvc0 2>&1"
-                   % (rows, columns, shlex.quote(os.environ.get("TERM", "linux"))))
-        with Terminal(self.vm.tty):
-            self.vm.run(command, timeout=7 * 86400)
 
     def show_image(self):
         say("the guest's serial console is in " + os.path.relpath(self.vm.console))
@@ -207,37 +162,14 @@ class Demo:
         return 0
 
 
-def _writer(stream):
-    def write(data):
-        stream.write(data)
-        stream.flush()
-    return write
-
-
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The drawing part of demos/run.")
-    parser.add_argument("--daemon", required=True)
-    parser.add_argument("--out", default="virga-out")
-    for flag in ("--headless", "--window", "--keep"):
-        parser.add_argument(flag, action="store_true")
-    parser.add_argument("--share")
+    demo.add_options(parser)
     parser.add_argument("--image")
-    parser.add_argument("--timeout", type=float, default=3600)
-    parser.add_argument("command", nargs="*")
+    for flag in ("--headless", "--window"):
+        parser.add_argument(flag, action="store_true")
     return parser.parse_args(arguments)
 
 
-def main():
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda number, _frame: sys.exit(128 + number))
-    try:
-        return Demo(parse(sys.argv[1:])).run()
-    except VmError as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(demo.main(GpuDemo, parse(sys.argv[1:])))
