@@ -194,7 +194,7 @@ static bool next_event(struct sound_device *dev, uint32_t *code, uint32_t *data)
 		return true;
 	}
 	for (unsigned i = 0; i < dev->card.n_controls; i++) {
-		if (!dev->control_changed[i])
+		if (!dev->control_changed[i] || !vhu_has_feature(dev->vhu, VIRTIO_SND_F_CTLS))
 			continue;
 		dev->control_changed[i] = false;
 		*code = VIRTIO_SND_EVT_CTL_NOTIFY;

@@ -100,6 +100,9 @@ void pace_prepare(struct pcm *p)
 /* What the guest was not told to be played is not, when it stops: it may not even be sound. */
 void pace_stop(struct pcm *p)
 {
+	if (p->starved) // the end of its sound, or it has seen its own underrun: it does not say
+		log_at(p->starved_at, "stopped at frame %llu: nothing more was queued",
+			(unsigned long long)p->completed);
 	if (is_playback(p))
 		feed_drain(p->feed, (uint64_t)((int64_t)p->completed - p->offset));
 }
@@ -364,20 +367,24 @@ static int64_t complete(struct pcm *p, int64_t now)
 }
 
 /* The guest has nothing where it should have. That is not heard as long as the feed holds out. */
-static void starve(struct pcm *p, int64_t now, const char *what)
+static void starve(struct pcm *p, int64_t now)
 {
 	if (!p->starved)
-		log_at(now, "%s at frame %llu: the guest had no period queued", what,
-			(unsigned long long)p->moved);
+		p->starved_at = now;
 	p->starved = true;
 }
 
+/* A guest that is late is one that goes on: at the end of its sound it has nothing, either. */
 void pace_arrival(struct pcm *p, int64_t now)
 {
-	bool was_starved = p->starved;
-
+	if (!p->starved)
+		return;
 	p->starved = false;
-	if (!was_starved || !p->ticking || !is_playback(p))
+	log_at(p->starved_at, "%s at frame %llu: the guest had no period queued for %lld us",
+		is_playback(p) ? "underrun" : "overrun",
+		(unsigned long long)(is_playback(p) ? p->moved : p->completed),
+		(long long)(now - p->starved_at) / 1000);
+	if (!p->ticking || !is_playback(p))
 		return;
 	observe(p, now);
 	if (!p->seen.open && clock_at(&p->clock, now) > (double)p->moved)
@@ -396,7 +403,7 @@ static int64_t run_playback(struct pcm *p, int64_t now, int64_t soon)
 
 	move_out(p, clock_at(&p->clock, soon));
 	if (!p->next && clock_at(&p->clock, now) >= (double)p->moved)
-		starve(p, now, "underrun");
+		starve(p, now);
 	next = complete(p, soon);
 	move = clock_when(&p->clock, (double)p->moved);
 	atomic_store(&p->feed->ready_at, move);
@@ -410,7 +417,7 @@ static int64_t run_capture(struct pcm *p, int64_t now, int64_t soon)
 	int64_t next = move_in(p, soon);
 
 	if (!p->next && next <= now)
-		starve(p, now, "overrun");
+		starve(p, now);
 	if (p->starved)
 		next = now + ns_of(p, p->quantum);
 	return earlier(next, complete(p, soon));

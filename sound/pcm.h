@@ -80,8 +80,9 @@ struct pcm {
 	struct feed_report seen;
 	bool live;    // the graph has cycles
 	bool gone;    // it has none, and is no longer waited for
-	bool starved; // the guest is late
-	bool opened;  // sound was put out since START
+	bool starved; // the guest is late,
+	int64_t starved_at;
+	bool opened; // sound was put out since START
 };
 
 /* owner and event are set by the caller, too. */

@@ -22,7 +22,9 @@ QUANTUM = 1024  # no cycle is shorter: short ones are missed on a busy machine
 PAIRS = ((128, 512), (256, 1024), (480, 960), (480, 1920), (512, 1024), (1024, 2048), (1024, 4096),
          (1200, 2400))
 DRIVER = "/sys/bus/virtio/drivers/virtio_snd"
-SAID = re.compile(r"stream \d+: (?:underrun|gap of \d+ frames) at frame (\d+)")
+# The only cause that a break may have, and what says that this host was too busy to play at all.
+SAID = re.compile(r"stream \d+: (?:underrun|stopped) at frame (\d+)")
+SLOW = re.compile(r"the margin grows|the graph is away")
 # What a recording must be made in to have each bit of what was played.
 ENCODINGS = {"U8": "s16", "S16": "s16", "S24": "s32", "FLOAT": "f32"}
 
@@ -91,16 +93,22 @@ class SoundTest(unittest.TestCase):
             self.assertTrue(any(abs(frame - at) <= max(period, QUANTUM)
                                 for frame in frames for at in said), words)
 
+    def missed(self):
+        """How often PipeWire or the daemon said that it was late: the host is busy."""
+        words = (self.logs / "daemon.log").read_text(errors="replace")
+        return self.graph.missed() + len(SLOW.findall(words))
+
     def play_exactly(self, wav, period=1024, buffer=4096):
-        """Plays a sound and checks it; again where PipeWire says that the host missed cycles."""
+        """Plays a sound and checks it; again, and that is said, where the host missed cycles."""
         for last in (False, False, True):
-            missed = self.graph.missed()
+            missed = self.missed()
             played, found = self.hear(wav, period=period, buffer=buffer)
             try:
                 return self.check_heard(played, found, period)
-            except AssertionError:
-                if last or self.graph.missed() == missed:
+            except AssertionError as error:
+                if last or self.missed() == missed:
                     raise
+                print(f"played again, as the host missed cycles: {error}", flush=True)
 
     def start_playing(self, seconds, seed="long"):
         """Noise that goes on while the test does something else."""
@@ -140,9 +148,9 @@ class Playing(SoundTest):
 
     def test_capture(self):
         wav, path = sound.noise(3, seed="microphone"), self.logs / "said.wav"
-        sound.write_wav(path, sound.with_silence(wav, 1, 0.5))
+        sound.write_wav(path, sound.with_silence(wav, 3, 0.5))
         with pipewire.say_into_microphone(path):
-            heard = self.player.record(8)
+            heard = self.player.record(10)
         found = sound.compare(wav, heard)
         self.assertFalse([b for b in found.breaks if b.kind != "replaced"], str(found))
         self.assertGreater(found.exact, found.frames * 0.9, str(found))
