@@ -10,7 +10,7 @@ struct vhu_queue {
 	struct vq vq;
 	bool started, enabled, starved;
 	bool has_addr, was_stopped;
-	unsigned served; // requests, since the ring was made
+	unsigned served, kicks; // requests and kicks, since the ring was made
 	uint32_t num;
 	uint16_t base, stopped_at;
 	struct vhost_user_vring_addr addr;

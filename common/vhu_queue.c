@@ -141,6 +141,7 @@ static void on_kick(struct loop_source *source, uint32_t events)
 	struct vhu_queue *q = CONTAINER_OF(source, struct vhu_queue, kick_source);
 
 	(void)events;
+	q->kicks++;
 	if (is_running(q) && !q->turn.queued && !q->starved)
 		serve(q);
 }
@@ -242,6 +243,8 @@ void vhu_queue_stop(struct vhu_queue *q, bool drain)
 
 	if (!q->started)
 		return;
+	log_dbg("%s: ring %u stops: %u requests, %u kicks", v->device->name, q->index, q->served,
+		q->kicks);
 	loop_remove(&q->kick_source);
 	fd_close(&q->kick);
 	if (!drain)

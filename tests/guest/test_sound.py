@@ -39,7 +39,7 @@ class SoundTest(unittest.TestCase):
         share.mkdir()
         cls.graph = pipewire.PipeWire(cls.logs, **{"minimum": QUANTUM, **graph}).start()
         cls.addClassCleanup(cls.graph.stop)
-        cls.daemon = Daemon([str(SOUND), "--log=sound:info", *options], cls.logs).start()
+        cls.daemon = Daemon([str(SOUND), "--log=sound:info,vhu:dbg", *options], cls.logs).start()
         cls.addClassCleanup(cls.daemon.stop)
         cls.vm = Vm(cls.logs, cls.daemon.qemu_arguments(device), share=str(share),
                     daemons=[cls.daemon]).start()
@@ -298,6 +298,23 @@ class Generic(SoundTest):
 
     def test_play(self):
         self.play_exactly(sound.noise(3, seed="generic"))
+
+    def test_kicks(self):
+        """Linux takes MSG_POLLING: the daemon looks for itself, and is not kicked."""
+        self.start_playing(8, "kicks")
+        self.played(40)
+        self.vm.qmp("stop")
+        wait_until(lambda: self.kicks(), 10, "the daemon's count")
+        requests, kicks = self.kicks()
+        self.vm.qmp("cont")
+        self.assertGreater(requests, 8 * sound.RATE // 1024 - 8)
+        self.assertLess(kicks, 8)
+
+    def kicks(self):
+        """Requests and kicks of the tx queue when it stopped last."""
+        words = (self.logs / "daemon.log").read_text(errors="replace")
+        found = re.findall(r"ring 2 stops: (\d+) requests, (\d+) kicks", words)
+        return tuple(map(int, found[-1])) if found else None
 
 
 class End(SoundTest):
