@@ -48,24 +48,47 @@ static uint8_t *place(const struct feed *f, uint64_t at, uint32_t *frames)
 	return f->ring + (size_t)slot * f->format.frame;
 }
 
-/* ---- the loop's thread ---- */
-
-uint32_t feed_put(struct feed *f, const struct iovec *iov, unsigned n, size_t skip, uint32_t frames)
+/* Copies frames into the ring at `at` and on, from `skip` bytes into the vector. */
+static void copy_in(struct feed *f, uint64_t at, const struct iovec *iov, unsigned n, size_t skip,
+	uint32_t frames)
 {
-	uint64_t at = atomic_load_explicit(&f->written, memory_order_relaxed);
-	uint32_t room = f->size - feed_fill(f), left = frames < room ? frames : room, done = left;
-
-	while (left) {
-		uint32_t part = left;
+	while (frames) {
+		uint32_t part = frames;
 		uint8_t *to = place(f, at, &part);
 
 		iov_read(iov, n, skip, to, (size_t)part * f->format.frame);
 		skip += (size_t)part * f->format.frame;
 		at += part;
-		left -= part;
+		frames -= part;
 	}
 	atomic_store_explicit(&f->written, at, memory_order_release);
-	return done;
+}
+
+/* The same the other way. */
+static void copy_out(struct feed *f, uint64_t at, const struct iovec *iov, unsigned n, size_t skip,
+	uint32_t frames)
+{
+	while (frames) {
+		uint32_t part = frames;
+		const uint8_t *from = place(f, at, &part);
+
+		iov_write(iov, n, skip, from, (size_t)part * f->format.frame);
+		skip += (size_t)part * f->format.frame;
+		at += part;
+		frames -= part;
+	}
+	atomic_store_explicit(&f->read, at, memory_order_release);
+}
+
+/* ---- the loop's thread ---- */
+
+uint32_t feed_put(struct feed *f, const struct iovec *iov, unsigned n, size_t skip, uint32_t frames)
+{
+	uint32_t room = f->size - feed_fill(f);
+
+	frames = frames < room ? frames : room;
+	copy_in(f, atomic_load_explicit(&f->written, memory_order_relaxed), iov, n, skip, frames);
+	return frames;
 }
 
 void feed_drain(struct feed *f, uint64_t limit)
@@ -86,20 +109,11 @@ void feed_resume(struct feed *f)
 uint32_t feed_take(
 	struct feed *f, const struct iovec *iov, unsigned n, size_t skip, uint32_t frames)
 {
-	uint64_t at = atomic_load_explicit(&f->read, memory_order_relaxed);
-	uint32_t fill = feed_fill(f), left = frames < fill ? frames : fill, done = left;
+	uint32_t fill = feed_fill(f);
 
-	while (left) {
-		uint32_t part = left;
-		const uint8_t *from = place(f, at, &part);
-
-		iov_write(iov, n, skip, from, (size_t)part * f->format.frame);
-		skip += (size_t)part * f->format.frame;
-		at += part;
-		left -= part;
-	}
-	atomic_store_explicit(&f->read, at, memory_order_release);
-	return done;
+	frames = frames < fill ? frames : fill;
+	copy_out(f, atomic_load_explicit(&f->read, memory_order_relaxed), iov, n, skip, frames);
+	return frames;
 }
 
 void feed_skip(struct feed *f, uint32_t keep)
@@ -153,24 +167,6 @@ static void publish(struct feed *f, const struct feed_cycle *c, int64_t position
 		fd_signal(f->event);
 }
 
-/* Copies frames out and returns how many there were. */
-static uint32_t take_out(struct feed *f, uint8_t *dst, uint64_t at, uint32_t frames)
-{
-	uint32_t left = frames;
-
-	while (left) {
-		uint32_t part = left;
-		const uint8_t *from = place(f, at, &part);
-
-		memcpy(dst, from, (size_t)part * f->format.frame);
-		dst += (size_t)part * f->format.frame;
-		at += part;
-		left -= part;
-	}
-	atomic_store_explicit(&f->read, at, memory_order_release);
-	return frames;
-}
-
 /* How many of the frames that wait the stream's clock has come by: pieces are put in at their beginning. */
 static uint32_t passed(struct feed *f, uint32_t fill, int64_t time)
 {
@@ -220,6 +216,7 @@ void feed_play(struct feed *f, void *dst, const struct feed_cycle *c)
 	uint64_t read = atomic_load_explicit(&f->read, memory_order_relaxed);
 	uint64_t limit = atomic_load_explicit(&f->limit, memory_order_acquire);
 	uint32_t flush = atomic_load_explicit(&f->flush, memory_order_relaxed);
+	const struct iovec to = {dst, (size_t)c->frames * f->format.frame};
 	uint32_t fill, silent = 0, taken;
 
 	if (flush != f->now.flushed) {
@@ -237,7 +234,7 @@ void feed_play(struct feed *f, void *dst, const struct feed_cycle *c)
 	taken = c->frames - silent < fill ? c->frames - silent : fill;
 	if (!f->now.open)
 		taken = 0;
-	take_out(f, (uint8_t *)dst + (size_t)silent * f->format.frame, read, taken);
+	copy_out(f, read, &to, 1, (size_t)silent * f->format.frame, taken);
 	f->now.gap += silent;
 	if (silent + taken < c->frames) { // ran dry
 		format_silence(&f->format,
@@ -253,20 +250,11 @@ void feed_play(struct feed *f, void *dst, const struct feed_cycle *c)
 
 void feed_record(struct feed *f, const void *src, const struct feed_cycle *c)
 {
-	uint64_t at = atomic_load_explicit(&f->written, memory_order_relaxed), begin = at;
-	uint32_t room = f->size - feed_fill(f), left = c->frames < room ? c->frames : room;
-	const uint8_t *from = src;
+	const struct iovec from = {(void *)(uintptr_t)src, (size_t)c->frames * f->format.frame};
+	uint64_t at = atomic_load_explicit(&f->written, memory_order_relaxed);
+	uint32_t room = f->size - feed_fill(f), frames = c->frames < room ? c->frames : room;
 
-	f->now.dropped += c->frames - left;
-	while (left) {
-		uint32_t part = left;
-		uint8_t *to = place(f, at, &part);
-
-		memcpy(to, from, (size_t)part * f->format.frame);
-		from += (size_t)part * f->format.frame;
-		at += part;
-		left -= part;
-	}
-	atomic_store_explicit(&f->written, at, memory_order_release);
-	publish(f, c, (int64_t)begin);
+	f->now.dropped += c->frames - frames;
+	copy_in(f, at, &from, 1, 0, frames);
+	publish(f, c, (int64_t)at);
 }
