@@ -28,6 +28,7 @@ struct vhu_device {
 				    // all
 	uint32_t req_size;          // of its request; 0: a bare struct vq_req
 	uint16_t iov_per_req;       // pieces of an ordinary request
+	uint16_t large;             // larger ones in flight at a time; 0: a few
 
 	/* Serves one request of ring `queue`. */
 	void (*request)(void *dev, unsigned queue, struct vq_req *req);

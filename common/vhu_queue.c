@@ -200,6 +200,7 @@ static struct vq_config ring_config(const struct vhu_queue *q)
 	return (struct vq_config){
 		.size = (uint16_t)q->num,
 		.iov_per_req = d->iov_per_req,
+		.large = d->large,
 		.req_size = d->req_size ? d->req_size : sizeof(struct vq_req),
 		.event_idx = vhu_has_feature(q->vhu, VIRTIO_RING_F_EVENT_IDX),
 		.avail_base = q->base,

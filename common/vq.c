@@ -93,19 +93,20 @@ static int find_rings(struct vq *q, const struct gmem *mem)
 
 static int alloc(struct vq *q)
 {
-	size_t n = q->cfg.size;
+	size_t n = q->cfg.size, n_large = q->cfg.large ? q->cfg.large : VQ_LARGE;
 
 	q->chain_max = 2 * (n > VQ_CHAIN_MAX ? (unsigned)n : VQ_CHAIN_MAX);
 	q->reqs = calloc(n, q->cfg.req_size);
 	q->iovs = calloc(n, sizeof(*q->iovs) * q->cfg.iov_per_req);
 	q->scratch = calloc(q->chain_max, sizeof(*q->scratch));
-	while (q->n_large < VQ_LARGE) {
+	q->large = calloc(n_large, sizeof(struct iovec *));
+	while (q->large && q->n_large < n_large) {
 		q->large[q->n_large] = calloc(q->chain_max, sizeof(*q->scratch));
 		if (!q->large[q->n_large])
 			return -ENOMEM;
 		q->n_large++;
 	}
-	return q->reqs && q->iovs && q->scratch ? 0 : -ENOMEM;
+	return q->reqs && q->iovs && q->scratch && q->large ? 0 : -ENOMEM;
 }
 
 int vq_start(struct vq *q, const struct vq_config *cfg, struct gmem *mem)
@@ -154,6 +155,7 @@ void vq_stop(struct vq *q)
 	}
 	while (q->n_large)
 		free(q->large[--q->n_large]);
+	free(q->large);
 	free(q->scratch);
 	free(q->iovs);
 	free(q->reqs);

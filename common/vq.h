@@ -40,7 +40,7 @@ enum {
 	VQ_MAX_SIZE = 32768,
 	VQ_CHAIN_MAX =
 		1024, // pieces in an indirect chain, when the queue is smaller: Linux needs it
-	VQ_LARGE = 4, // chains of many pieces in flight
+	VQ_LARGE = 4, // chains of many pieces in flight, where nothing else is asked for
 };
 
 struct vq;
@@ -68,6 +68,7 @@ static inline const struct iovec *vq_req_in(const struct vq_req *req)
 struct vq_config {
 	uint16_t size;        // a power of 2, at most VQ_MAX_SIZE
 	uint16_t iov_per_req; // pieces of an ordinary chain
+	uint16_t large;       // chains of more pieces that are in flight at a time; 0: VQ_LARGE
 	uint32_t req_size;    // of the device's own request, which begins with a struct vq_req
 	bool event_idx;       // VIRTIO_RING_F_EVENT_IDX was negotiated
 	uint16_t avail_base;  // where to go on in the available ring
@@ -90,8 +91,8 @@ struct vq {
 	bool signalled_valid;
 	unsigned in_flight;
 	char *reqs;
-	struct iovec *iovs;                      // iov_per_req for each head
-	struct iovec *scratch, *large[VQ_LARGE]; // each of chain_max pieces; large: those not lent
+	struct iovec *iovs;             // iov_per_req for each head
+	struct iovec *scratch, **large; // each of chain_max pieces; large: those not lent
 	unsigned n_large, chain_max;
 };
 
