@@ -164,11 +164,14 @@ static void make(struct backend_stream *s)
 		pipewire_stream_set_active(s->pw, true);
 }
 
-/* What waits in a feed is of the past by now. */
+/*
+ * What waits in a feed is of the past by now. It is the next graph's first cycle that forgets it, so that
+ * where there is nothing this must not be asked for: it would be what has come until then.
+ */
 static void remake(struct backend_stream *s)
 {
 	unmake(s);
-	if (plays(s))
+	if (plays(s) && feed_fill(s->feed))
 		atomic_fetch_add(&s->feed->flush, 1);
 	make(s);
 }

@@ -130,8 +130,9 @@ static void run_set_params(struct sound_device *dev, struct sound_cmd *cmd, stru
 	if (!status)
 		status = pcm_set_params(&s->pcm, &f,
 			r->params.features & BIT(VIRTIO_SND_PCM_F_MSG_POLLING),
-			r->params.features & BIT(VIRTIO_SND_PCM_F_EVT_XRUNS));
+			r->params.features & BIT(VIRTIO_SND_PCM_F_EVT_XRUNS), loop_now());
 	finish(cmd, status);
+	sound_run_soon(dev, s);
 }
 
 static void run_prepare(struct sound_device *dev, struct sound_cmd *cmd, struct sound_request *r)

@@ -13,7 +13,8 @@
 #include "common/log.h"
 
 enum {
-	IOV_PER_REQ = 32, // a period is a page or two; the longest are of hundreds
+	IOV_PER_REQ = 32, // a period is a page or two;
+	LARGE = 64,       // the longest are of hundreds, and wait here for their time
 	CROWD = 4, // from so many running streams on they are served together, a little early
 };
 
@@ -299,17 +300,24 @@ static void on_queue_stop(void *arg, unsigned queue)
 	}
 }
 
+/* A driver that begins reads how all is. */
+static void forget_events(struct sound_device *dev)
+{
+	for (unsigned i = 0; i < dev->card.n_streams; i++)
+		dev->streams[i].xrun = false;
+	memset(dev->jack_changed, 0, sizeof(dev->jack_changed));
+	memset(dev->control_changed, 0, sizeof(dev->control_changed));
+}
+
 static void on_reset(void *arg)
 {
 	struct sound_device *dev = arg;
 
 	for (unsigned i = 0; i < dev->card.n_streams; i++) {
 		pcm_reset(&dev->streams[i].pcm);
-		dev->streams[i].xrun = false;
 		dev->streams[i].next = INT64_MAX;
 	}
-	memset(dev->jack_changed, 0, sizeof(dev->jack_changed));
-	memset(dev->control_changed, 0, sizeof(dev->control_changed));
+	forget_events(dev);
 	loop_cancel(dev->loop, &dev->job);
 	loop_timer_set(&dev->timer, INT64_MAX);
 }
@@ -330,7 +338,10 @@ static size_t get_config(void *arg, void *space)
 
 static void on_connection(void *arg, struct vhu *vhu)
 {
-	((struct sound_device *)arg)->vhu = vhu;
+	struct sound_device *dev = arg;
+
+	dev->vhu = vhu;
+	forget_events(dev);
 }
 
 int sound_device_init(struct sound_device *dev, struct loop *loop, const struct card_config *config,
@@ -345,6 +356,7 @@ int sound_device_init(struct sound_device *dev, struct loop *loop, const struct 
 		.features = config->controls ? BIT(VIRTIO_SND_F_CTLS) : 0,
 		.req_size = sizeof(struct sound_cmd),
 		.iov_per_req = IOV_PER_REQ,
+		.large = LARGE,
 		.takes_back = true,
 		.request = on_request,
 		.queue_stop = on_queue_stop,

@@ -21,7 +21,7 @@ enum {
 
 #define GRACE (20 * MS)  // a stream that starts waits so long for its graph's first cycle
 #define WAIT  (300 * MS) // and keeps sound so long for it
-#define STALL (100 * MS) // a graph without a cycle for so long (and two cycles) is gone
+#define STALL (50 * MS)  // a graph without a cycle for so long (and two cycles) is gone
 #define HOLD  (40 * MS)  // the last message out is held back by this: see complete()
 #define SLACK (1 * MS)   // what is due by then is done now: streams are served together
 #define REST  (MS / 5)   // at least between two runs
@@ -229,10 +229,11 @@ static void follow_capture(struct pcm *p, const struct feed_report *r, bool begi
 static void observe(struct pcm *p, int64_t now)
 {
 	struct feed_report r = feed_last_report(p->feed);
-	bool begins = !p->live;
+	bool begins = !p->live, old = now - r.time > STALL + 2 * ns_of(p, p->quantum);
 
-	if (r.cycles == p->seen.cycles) {
-		if (p->live && now - r.time > STALL + 2 * ns_of(p, p->quantum))
+	/* Behind a stall some graphs have the cycles that they missed all at once: those are of the past. */
+	if (r.cycles == p->seen.cycles || old) {
+		if (p->live && old)
 			give_up(p, now);
 		else if (!p->live && !p->gone && now - p->started_at > WAIT)
 			give_up(p, now);

@@ -95,7 +95,8 @@ static bool same_format(const struct pcm_format *a, const struct pcm_format *b)
 
 /* ---- requests ---- */
 
-uint32_t pcm_set_params(struct pcm *p, const struct pcm_format *f, bool polling, bool evt_xruns)
+uint32_t pcm_set_params(
+	struct pcm *p, const struct pcm_format *f, bool polling, bool evt_xruns, int64_t now)
 {
 	if (p->state == PCM_RUNNING)
 		return VIRTIO_SND_S_BAD_MSG;
@@ -106,6 +107,7 @@ uint32_t pcm_set_params(struct pcm *p, const struct pcm_format *f, bool polling,
 	p->polling = polling;
 	p->evt_xruns = evt_xruns;
 	p->state = PCM_SET;
+	p->close_at = now + LINGER_NS;
 	return VIRTIO_SND_S_OK;
 }
 

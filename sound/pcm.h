@@ -89,7 +89,8 @@ struct pcm {
 void pcm_init(struct pcm *p, unsigned id, struct backend *backend);
 
 /* The requests. Each returns VIRTIO_SND_S_*. The format was checked by the caller. */
-uint32_t pcm_set_params(struct pcm *p, const struct pcm_format *f, bool polling, bool evt_xruns);
+uint32_t pcm_set_params(
+	struct pcm *p, const struct pcm_format *f, bool polling, bool evt_xruns, int64_t now);
 uint32_t pcm_prepare(struct pcm *p);
 uint32_t pcm_start(struct pcm *p, int64_t now);
 uint32_t pcm_stop(struct pcm *p);

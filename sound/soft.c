@@ -32,6 +32,8 @@ struct backend_stream {
 
 struct soft {
 	struct backend base; // first
+	struct loop *loop;
+	struct loop_job begin;
 	struct loop_timer timer;
 	int64_t next; // when the next cycle begins; 0: none does
 	int dir;      // -1: nothing is written
@@ -155,11 +157,22 @@ static void soft_close(struct backend_stream *s)
 		free_stream(s);
 }
 
+/* There is always something to play to, and silence to record. */
+static void on_begin(struct loop_job *job)
+{
+	struct soft *soft = CONTAINER_OF(job, struct soft, begin);
+	const struct backend_listener *l = &soft->base.listener;
+
+	l->present(l->arg, VIRTIO_SND_D_OUTPUT, true);
+	l->present(l->arg, VIRTIO_SND_D_INPUT, true);
+}
+
 static void soft_destroy(struct backend *b)
 {
 	struct soft *soft = CONTAINER_OF(b, struct soft, base);
 	struct backend_stream *s;
 
+	loop_cancel(soft->loop, &soft->begin);
 	while ((s = TAILQ_FIRST(&soft->streams)))
 		free_stream(s);
 	loop_timer_finish(&soft->timer);
@@ -187,12 +200,15 @@ int backend_null_create(
 	soft->base.ops = &ops;
 	soft->dir = -1;
 	TAILQ_INIT(&soft->streams);
+	soft->loop = loop;
+	soft->begin.run = on_begin;
 	soft->timer.expired = on_timer;
 	r = loop_timer_init(loop, &soft->timer);
 	if (r < 0) {
 		free(soft);
 		return r;
 	}
+	loop_defer(loop, &soft->begin);
 	*out = &soft->base;
 	return 0;
 }

@@ -191,7 +191,7 @@ static int guest_params(void *dev, uint32_t buffer_bytes, uint32_t period_bytes)
 		.buffer = buffer_bytes / g->frame_bytes,
 	};
 
-	return pcm_set_params(&w->pcm, &f, w->polling, false) != VIRTIO_SND_S_OK;
+	return pcm_set_params(&w->pcm, &f, w->polling, false, w->now) != VIRTIO_SND_S_OK;
 }
 
 static int guest_prepare(void *dev)

@@ -88,7 +88,7 @@ static uint32_t ask(enum request request)
 
 	switch (request) {
 	case SET:
-		return pcm_set_params(&w.pcm, &f, false, false);
+		return pcm_set_params(&w.pcm, &f, false, false, NOW);
 	case PREPARE:
 		return pcm_prepare(&w.pcm);
 	case START:
@@ -267,7 +267,7 @@ static void test_closing(void **state)
 	assert_int_equal(w.closed, 1);
 	assert_int_equal(ask(PREPARE), VIRTIO_SND_S_OK);
 	assert_int_equal(w.opened, 2);
-	assert_int_equal(pcm_set_params(&w.pcm, &other, false, false), VIRTIO_SND_S_OK);
+	assert_int_equal(pcm_set_params(&w.pcm, &other, false, false, NOW), VIRTIO_SND_S_OK);
 	assert_int_equal(w.closed, 2);
 	end();
 }
@@ -293,7 +293,7 @@ static void test_t9_tiny_periods(void **state)
 
 	(void)state;
 	begin(PCM_SET);
-	pcm_set_params(&w.pcm, &tiny, false, false);
+	pcm_set_params(&w.pcm, &tiny, false, false, NOW);
 	pcm_prepare(&w.pcm);
 	pcm_start(&w.pcm, now);
 	while (now < NOW + 1000 * MS) {
