@@ -176,8 +176,7 @@ class PipeWire:
 
     def _defaults_known(self):
         known = answer("pw-metadata", "0") or ""
-        return all(f"'default.audio.{kind}'" in known and name in known
-                   for kind, name in (("sink", SINK), ("source", MICROPHONE)))
+        return all(f"'default.audio.{kind}'" in known for kind in ("sink", "source"))
 
     # -- recording and playing
 

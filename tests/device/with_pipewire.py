@@ -4,15 +4,30 @@
 
   with_pipewire.py LOGS PROGRAM [ARGUMENT]...
 
-The exit status is 77, a skip, where PipeWire or its session manager is not installed."""
+SIGUSR1 from the program kills PipeWire as a crash would, SIGUSR2 starts it again. The exit
+status is 77, a skip, where PipeWire or its session manager is not installed."""
 
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "demos" / "lib"))
 import pipewire  # pylint: disable=wrong-import-position
+
+
+def obey(own):
+    """The program's signals, one after the other."""
+    both = {signal.SIGUSR1: own.kill, signal.SIGUSR2: own.resume}
+
+    def handle(number, _):
+        signal.pthread_sigmask(signal.SIG_BLOCK, both)
+        both[number]()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+    for number in both:
+        signal.signal(number, handle)
 
 
 def main():
@@ -22,7 +37,8 @@ def main():
         if not shutil.which(tool):
             print(f"skipped: {tool} is not installed")
             return 77
-    with pipewire.PipeWire(sys.argv[1]):
+    with pipewire.PipeWire(sys.argv[1]) as own:
+        obey(own)
         return subprocess.run(sys.argv[2:], check=False).returncode
 
 
