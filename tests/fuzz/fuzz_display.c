@@ -72,10 +72,10 @@ static struct virtio_gpu_ctrl_hdr header(struct run *r, uint32_t type)
 
 static void command(struct run *r, unsigned queue, const void *bytes, size_t len)
 {
-	const struct gpu_rig_command c = {bytes, len, UINT32_MAX, GPU_RIG_ROOM_MAX};
+	const struct rings_command c = {bytes, len, UINT32_MAX, RINGS_ROOM_MAX};
 
-	gpu_rig_submit(&r->g, queue, &c);
-	gpu_rig_turn(&r->g, 1);
+	rings_submit(&r->g.rings, queue, &c);
+	rings_turn(&r->g.rings, 1);
 }
 
 /* The backing is the same 128 KiB again and again. */
@@ -188,7 +188,7 @@ static void transfer(struct run *r, unsigned i)
 	const struct virtio_gpu_transfer_to_host_2d c = {
 		header(r, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D),
 		{0, 0, resources[i].width, resources[i].height}, 0, i + 1, 0};
-	uint8_t *pixels = r->g.rig.memory[0].host + GPU_RIG_FREE;
+	uint8_t *pixels = r->g.rings.rig.memory[0].host + GPU_RIG_FREE;
 
 	r->fill = (uint8_t)(r->fill + 37);
 	for (unsigned at = r->fill; at < 128 * 1024; at += 509)
@@ -214,7 +214,7 @@ static void say(struct run *r)
 	const uint8_t *bytes = fuzz_take(&r->in, &len);
 
 	peer_lie(&r->g.peer, bytes, len);
-	gpu_rig_turn(&r->g, 1);
+	rings_turn(&r->g.rings, 1);
 }
 
 /* Some come together with the next command. */
@@ -225,13 +225,13 @@ static void answer(struct run *r)
 	for (unsigned n = 1 + how % 4; n; n--)
 		peer_answer(&r->g.peer);
 	if (!(how & 0x80))
-		gpu_rig_turn(&r->g, 1);
+		rings_turn(&r->g.rings, 1);
 }
 
 static void read_some(struct run *r)
 {
 	peer_read(&r->g.peer, 1 + (size_t)fuzz_u16(&r->in) * 2);
-	gpu_rig_turn(&r->g, 1);
+	rings_turn(&r->g.rings, 1);
 }
 
 /* Each step of the loop fits little into the socket, and ends within a row or a message. */
@@ -241,7 +241,7 @@ static void narrow(struct run *r)
 	int remote = peer_open(&r->g.peer, UINT64_MAX);
 
 	setsockopt(remote, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	rig_tell(&r->g.rig, VHOST_USER_GPU_SET_SOCKET, NULL, 0, remote);
+	rig_tell(&r->g.rings.rig, VHOST_USER_GPU_SET_SOCKET, NULL, 0, remote);
 	fd_close(&remote);
 }
 
@@ -252,12 +252,12 @@ static void settle(struct run *r)
 
 	for (unsigned i = 0; idle < 8; i++) {
 		FUZZ_CHECK(i < SETTLE_TURNS);
-		gpu_rig_turn(&r->g, 1);
+		rings_turn(&r->g.rings, 1);
 		idle++;
 		while (peer_read(&r->g.peer, SIZE_MAX) || peer_answer(&r->g.peer))
 			idle = 0;
 	}
-	FUZZ_CHECK(gpu_rig_busy(&r->g) == 0);
+	FUZZ_CHECK(rings_busy(&r->g.rings) == 0);
 }
 
 /* Pixels of a row as they have to be seen; of those that were converted only some are looked at. */
@@ -418,11 +418,11 @@ static void run_record(struct run *r)
 
 	switch (record) {
 	case TURN:
-		gpu_rig_turn(&r->g, fuzz_u8(&r->in) % 4);
+		rings_turn(&r->g.rings, fuzz_u8(&r->in) % 4);
 		break;
 	case PAUSE:
-		gpu_rig_stop(&r->g);
-		gpu_rig_start(&r->g);
+		rings_stop(&r->g.rings);
+		rings_start(&r->g.rings);
 		break;
 	case RESET:
 		reset(r);

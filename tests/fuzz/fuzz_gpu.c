@@ -123,14 +123,14 @@ struct run {
 /* The fields: where it is cut, room for the answer in words, how long, the bytes. */
 static void submit(struct run *r, unsigned queue)
 {
-	struct gpu_rig_command c = {0};
+	struct rings_command c = {0};
 
 	c.cut = fuzz_u8(&r->in);
-	c.room = fuzz_u16(&r->in) % (GPU_RIG_ROOM_MAX + 1);
-	c.len = fuzz_u16(&r->in) % (GPU_RIG_COMMAND_MAX + 1);
+	c.room = fuzz_u16(&r->in) % (RINGS_ROOM_MAX + 1);
+	c.len = fuzz_u16(&r->in) % (RINGS_COMMAND_MAX + 1);
 	c.bytes = fuzz_take(&r->in, &c.len);
-	gpu_rig_submit(&r->g, queue, &c);
-	gpu_rig_turn(&r->g, 1);
+	rings_submit(&r->g.rings, queue, &c);
+	rings_turn(&r->g.rings, 1);
 }
 
 static void peer_says(struct run *r)
@@ -139,7 +139,7 @@ static void peer_says(struct run *r)
 	const uint8_t *bytes = fuzz_take(&r->in, &len);
 
 	peer_lie(&r->g.peer, bytes, len);
-	gpu_rig_turn(&r->g, 1);
+	rings_turn(&r->g.rings, 1);
 }
 
 /* Writes pixels, or anything, to where the guest keeps them. */
@@ -151,28 +151,29 @@ static void poke(struct run *r)
 	const uint8_t *bytes = fuzz_take(&r->in, &len);
 
 	if (len)
-		memcpy(r->g.rig.memory[high].host + (high ? 0 : GPU_RIG_FREE) + at, bytes, len);
+		memcpy(r->g.rings.rig.memory[high].host + (high ? 0 : GPU_RIG_FREE) + at, bytes,
+			len);
 }
 
 static void memory_goes(struct run *r)
 {
 	if (r->high_is_there)
-		rig_remove_memory(&r->g.rig, 1);
+		rig_remove_memory(&r->g.rings.rig, 1);
 	r->high_is_there = false;
 }
 
 static void memory_comes(struct run *r)
 {
-	FUZZ_CHECK(ftruncate(r->g.rig.memory[1].fd, RIG_MEMORY_SIZE) == 0);
+	FUZZ_CHECK(ftruncate(r->g.rings.rig.memory[1].fd, RIG_MEMORY_SIZE) == 0);
 	if (!r->high_is_there)
-		rig_add_memory(&r->g.rig, 1);
+		rig_add_memory(&r->g.rings.rig, 1);
 	r->high_is_there = true;
 }
 
 /* The front-end takes the file's end away, under the back-end. We do not touch it any more. */
 static void truncate_memory(struct run *r)
 {
-	struct rig_memory *m = &r->g.rig.memory[1];
+	struct rig_memory *m = &r->g.rings.rig.memory[1];
 
 	FUZZ_CHECK(ftruncate(m->fd, (off_t)(fuzz_u8(&r->in) % 64) * 4096) == 0);
 	FUZZ_CHECK(mmap(m->host, RIG_MEMORY_SIZE, PROT_READ | PROT_WRITE,
@@ -199,7 +200,7 @@ static void peer_record(struct run *r, enum record record)
 		peer_close(&r->g.peer);
 		break;
 	}
-	gpu_rig_turn(&r->g, 1);
+	rings_turn(&r->g.rings, 1);
 }
 
 static void memory_record(struct run *r, enum record record)
@@ -224,15 +225,15 @@ static void run_record(struct run *r)
 		submit(r, record == CURSOR ? GPU_CURSOR_QUEUE : GPU_CONTROL_QUEUE);
 		break;
 	case TURN:
-		gpu_rig_turn(&r->g, fuzz_u8(&r->in) % 4);
+		rings_turn(&r->g.rings, fuzz_u8(&r->in) % 4);
 		break;
 	case SHOWN:
 		if (r->slow.n_held)
 			slow_shown(&r->slow, fuzz_u8(&r->in) % r->slow.n_held);
 		break;
 	case PAUSE:
-		gpu_rig_stop(&r->g);
-		gpu_rig_start(&r->g);
+		rings_stop(&r->g.rings);
+		rings_start(&r->g.rings);
 		break;
 	case RESET:
 		gpu_rig_reset(&r->g);

@@ -1,52 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What a command says does not depend on how the guest has cut it into pieces. */
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/iov.h"
 #include "fuzz.h"
 #include "gpu/wire.h"
+#include "pieces.h"
 
-enum { COMMAND_MAX = 512, PIECES_MAX = 32, SPLITS = 8 };
-
-struct pieces {
-	struct iovec iov[PIECES_MAX];
-	void *copies[PIECES_MAX]; // each of its own, so that reads beyond it are seen
-	unsigned n;
-};
-
-static void add_piece(struct pieces *p, const uint8_t *bytes, size_t len)
-{
-	void *copy = malloc(len ? len : 1);
-
-	FUZZ_CHECK(copy);
-	if (len)
-		memcpy(copy, bytes, len);
-	p->copies[p->n] = copy;
-	p->iov[p->n++] = (struct iovec){copy, len};
-}
-
-/* Cuts at places that the seed says; some pieces are empty. */
-static void cut(struct pieces *p, const uint8_t *bytes, size_t len, uint32_t seed)
-{
-	p->n = 0;
-	while (p->n + 1 < PIECES_MAX && len) {
-		size_t piece = (seed = seed * 1664525 + 1013904223) >> 16 & 31;
-
-		piece = piece > len ? len : piece;
-		add_piece(p, bytes, piece);
-		bytes += piece;
-		len -= piece;
-	}
-	add_piece(p, bytes, len);
-}
-
-static void forget(struct pieces *p)
-{
-	while (p->n)
-		free(p->copies[--p->n]);
-}
+enum { COMMAND_MAX = 512, SPLITS = 8 };
 
 static void check_header(const struct gpu_hdr *h, const uint8_t *bytes, size_t len)
 {
@@ -111,20 +73,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t err;
 
 	size = size > COMMAND_MAX ? COMMAND_MAX : size;
-	add_piece(&whole, data, size);
+	pieces_add(&whole, data, size);
 	err = gpu_wire_decode(whole.iov, whole.n, &whole_r);
 	FUZZ_CHECK(err == 0 || err == VIRTIO_GPU_RESP_ERR_UNSPEC);
 	check_header(&whole_r.hdr, data, size);
 	check_response(&whole_r.hdr);
 	for (uint32_t seed = 0; seed < SPLITS; seed++) {
-		cut(&p, data, size, seed);
+		pieces_cut(&p, data, size, seed);
 		FUZZ_CHECK(gpu_wire_decode(p.iov, p.n, &r) == err);
 		check_header(&r.hdr, data, size);
 		FUZZ_CHECK(r.resource_id == whole_r.resource_id);
 		FUZZ_CHECK(err || same_member(&r, &whole_r));
 		check_entries(&whole, &p);
-		forget(&p);
+		pieces_forget(&p);
 	}
-	forget(&whole);
+	pieces_forget(&whole);
 	return 0;
 }

@@ -43,11 +43,19 @@ static void make_memory(struct rig_memory *m)
 
 void rig_init(struct rig *r, const struct vhu_device *device, void *dev)
 {
-	*r = (struct rig){.device = device, .dev = dev, .fds_before = fuzz_count_fds()};
+	*r = (struct rig){.sock = -1, .fds_before = fuzz_count_fds()};
 	r->loop = loop_create();
 	FUZZ_CHECK(r->loop);
 	for (unsigned i = 0; i < RIG_MEMORIES; i++)
 		make_memory(&r->memory[i]);
+	if (device)
+		rig_serve(r, device, dev);
+}
+
+void rig_serve(struct rig *r, const struct vhu_device *device, void *dev)
+{
+	r->device = device;
+	r->dev = dev;
 	connect_rig(r);
 }
 

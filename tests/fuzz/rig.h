@@ -45,7 +45,9 @@ struct rig {
 	uint64_t last;    // u64 or vring_state of the last one
 };
 
+/* NULL: nobody serves yet, the device can be made now. */
 void rig_init(struct rig *r, const struct vhu_device *device, void *dev);
+void rig_serve(struct rig *r, const struct vhu_device *device, void *dev);
 
 /* The front-end leaves, if it has not been sent away already. */
 void rig_leave(struct rig *r);

@@ -6,6 +6,9 @@ import os
 import struct
 import sys
 
+sys.dont_write_bytecode = True
+import seeds_sound
+
 OUT = sys.argv[1]
 UVA = 0x7f0000000000
 HIGH = 0x100000000
@@ -652,3 +655,4 @@ vqs()
 gpus()
 displays()
 lines()
+seeds_sound.write(save)

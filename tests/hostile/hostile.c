@@ -99,24 +99,13 @@ void hostile_give_memory(void)
 
 void hostile_start_rings(void)
 {
-	for (uint32_t i = 0; i < RINGS; i++) {
+	for (uint32_t i = 0; i < hostile_target.n_rings; i++) {
 		struct drv_ring *r = &hx.rings[i];
 
 		r->features = hx.fe.features & (DRV_EVENT_IDX | DRV_INDIRECT);
 		drv_ring_reset(r, 0);
 		assert_ok(frontend_start_ring(&hx.fe, i, r));
 	}
-}
-
-void hostile_show(void)
-{
-	int remote;
-
-	assert_ok(display_peer_open(&hx.peer, &remote));
-	hx.gpu.display = &hx.peer;
-	assert_ok(frontend_gpu_set_socket(&hx.fe, remote));
-	close(remote);
-	assert_ok(display_peer_wait(&hx.peer, VHOST_USER_GPU_SET_PROTOCOL_FEATURES, 1, -1));
 }
 
 void hostile_leave(void)
@@ -131,19 +120,18 @@ static void make_guest(void)
 	assert_int_equal(guest_add_region(&hx.guest, LEFT_GPA, SIDE_SIZE, 4096), LEFT_REGION);
 	assert_int_equal(guest_add_region(&hx.guest, BORDER_GPA, SIDE_SIZE, 0), RIGHT_REGION);
 	assert_int_equal(guest_alloc(&hx.guest, HAND_SIZE, 1), 0);
-	for (unsigned i = 0; i < RINGS; i++)
+	for (unsigned i = 0; i < hostile_target.n_rings; i++)
 		assert_ok(drv_ring_init(&hx.rings[i], &hx.guest, RING_NUM, 0));
-	gpu_driver_init(&hx.gpu, &hx.guest, &hx.rings[CONTROL], &hx.rings[CURSOR]);
+	hostile_target.begin();
 }
 
 static void drop_guest(void)
 {
-	if (hx.gpu.display)
-		display_peer_finish(&hx.peer);
-	hx.gpu.display = NULL;
 	if (!hx.guest.regions)
 		return;
-	for (unsigned i = 0; i < RINGS; i++)
+	if (hostile_target.end)
+		hostile_target.end();
+	for (unsigned i = 0; i < hostile_target.n_rings; i++)
 		drv_ring_finish(&hx.rings[i]);
 	guest_finish(&hx.guest);
 }
@@ -198,20 +186,19 @@ void expect_accepted(const struct frontend_msg *msg)
 
 void expect_ring_works(unsigned q)
 {
-	struct virtio_gpu_update_cursor cursor = {.pos = {.x = 1}};
-	struct virtio_gpu_resp_display_info info;
+	hostile_target.works(q);
+}
 
-	if (q == CONTROL)
-		assert_int_equal(
-			gpu_driver_display_info(&hx.gpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
-	else
-		assert_int_equal(gpu_driver_cursor(&hx.gpu, VIRTIO_GPU_CMD_MOVE_CURSOR, cursor), 0);
+static void expect_others_work(unsigned broken)
+{
+	for (unsigned q = 0; q < hostile_target.n_rings; q++)
+		if (q != broken)
+			expect_ring_works(q);
 }
 
 void expect_rings_work(void)
 {
-	expect_ring_works(CONTROL);
-	expect_ring_works(CURSOR);
+	expect_others_work(hostile_target.n_rings);
 }
 
 /* A turn of the daemon's loop answers some messages at most: after more than two such turns hold,
@@ -228,13 +215,6 @@ void expect_nothing_used(unsigned q)
 	assert_int_equal(drv_ring_used_count(&hx.rings[q]), 0);
 }
 
-void expect_pending(int ticket)
-{
-	hostile_settle();
-	assert_true(gpu_driver_poll(&hx.gpu) >= 0);
-	assert_false(gpu_driver_is_done(&hx.gpu, ticket));
-}
-
 void hostile_stop_ring(unsigned q)
 {
 	uint32_t base;
@@ -248,7 +228,7 @@ void hostile_restart_ring(unsigned q)
 {
 	hostile_stop_ring(q);
 	drv_ring_reset(&hx.rings[q], 0);
-	gpu_driver_reset(&hx.gpu);
+	hostile_target.forget();
 	assert_ok(frontend_start_ring(&hx.fe, q, &hx.rings[q]));
 }
 
@@ -257,38 +237,14 @@ void expect_broken(unsigned q)
 	struct drv_ring *r = &hx.rings[q];
 
 	assert_ok(drv_ring_wait_err(r, WAIT_DEFAULT));
-	expect_ring_works(!q);
-	assert_int_equal(drv_ring_wait_err(&hx.rings[!q], 0), -ETIMEDOUT);
+	expect_others_work(q);
+	for (unsigned i = 0; i < hostile_target.n_rings; i++)
+		assert_int_equal(drv_ring_wait_err(&hx.rings[i], 0), -ETIMEDOUT);
 	assert_ok(drv_ring_kick_now(r));
 	expect_nothing_used(q);
 	hostile_restart_ring(q);
 	expect_rings_work();
 	assert_int_equal(drv_ring_wait_err(r, 0), -ETIMEDOUT);
-}
-
-/* ---- pictures ---- */
-
-uint64_t hostile_picture(uint32_t id, uint32_t w, uint32_t h, uint32_t colour)
-{
-	uint64_t gpa = gpu_driver_make_2d(&hx.gpu, id, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, w, h);
-	uint32_t *pixels = guest_ptr(&hx.guest, gpa, 4ull * w * h);
-
-	assert_non_null(pixels);
-	for (size_t i = 0; i < (size_t)w * h; i++)
-		pixels[i] = colour;
-	assert_ack(gpu_driver_transfer(&hx.gpu, id, GPU_RECT(0, 0, w, h), 0));
-	return gpa;
-}
-
-int hostile_begin_flush(uint32_t id, uint32_t w, uint32_t h)
-{
-	struct virtio_gpu_resource_flush m = {.hdr.type = VIRTIO_GPU_CMD_RESOURCE_FLUSH,
-		.r = GPU_RECT(0, 0, w, h),
-		.resource_id = id};
-	int ticket = gpu_driver_submit(&hx.gpu, CONTROL, &m, sizeof(m), sizeof(m.hdr));
-
-	assert_true(ticket >= 0);
-	return ticket;
 }
 
 /* ---- a case from end to end ---- */
@@ -307,7 +263,7 @@ static void prepare(const struct hostile_case *c)
 		hostile_start_rings();
 	}
 	if (c->stage >= SHOWING)
-		hostile_show();
+		hostile_target.show();
 }
 
 /* The next front-end gets all of it, and then the daemon is as it was before. */
@@ -319,7 +275,7 @@ static void look_after(void)
 	hx.features = FRONTEND_FEATURES | FRONTEND_DEVICE_FEATURES;
 	make_guest();
 	hostile_connect();
-	assert_ok(frontend_setup(&hx.fe, &hx.guest, hx.rings, RINGS));
+	assert_ok(frontend_setup(&hx.fe, &hx.guest, hx.rings, hostile_target.n_rings));
 	expect_rings_work();
 	hostile_leave();
 	expect_fds(hx.idle_fds);
@@ -328,12 +284,13 @@ static void look_after(void)
 static void run_case(void **state)
 {
 	const struct hostile_case *c = *state;
+	const char *const *args = c->args ? c->args : hostile_target.args;
 
 	hx.passed = n_failed >= FAILURES_MAX;
 	if (hx.passed)
 		skip();
-	if (!child_is_alive(&hx.child) || hx.args != c->args)
-		start_daemon(c->args);
+	if (!child_is_alive(&hx.child) || hx.args != args)
+		start_daemon(args);
 	prepare(c);
 	c->run(c->arg);
 	if (hx.fe.fd >= 0)
@@ -399,9 +356,9 @@ int hostile_main(int argc, char **argv, const struct hostile_case *cases, size_t
 	const char *name = strrchr(argv[0], '/');
 	int failed;
 
-	binary = child_binary("VIRGA_GPU", argc, argv);
+	binary = child_binary(hostile_target.variable, argc, argv);
 	if (!binary || !tests) {
-		fprintf(stderr, "usage: %s path/to/virga-gpu\n", argv[0]);
+		fprintf(stderr, "usage: %s path/to/%s\n", argv[0], hostile_target.program);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -20,10 +20,10 @@
 #include "driver/display.h"
 #include "driver/frontend.h"
 #include "driver/gpu.h"
+#include "driver/snd.h"
 #include "driver/wait.h"
 
-enum { CONTROL, CURSOR, RINGS };
-enum { RING_NUM = 64 };
+enum { RING_NUM = 64, RINGS_MAX = 4 };
 
 /* The guest's memory: one region for most, its first bytes for what is written by hand, and two
  * that touch each other. */
@@ -40,16 +40,30 @@ enum { MAIN_REGION, LEFT_REGION, RIGHT_REGION };
 enum hostile_stage {
 	CONNECTED, // nothing was said
 	AGREED,    // on all features, with acks
-	RUNNING,   // memory is there, both rings run
-	SHOWING,   // and hx.peer is the display and has said hello
+	RUNNING,   // memory is there, all rings run
+	SHOWING,   // and a display is there, on devices that have one
 };
+
+/* The device that a program is for, and how to tell that it works: on_gpu.c, on_sound.c. */
+struct hostile_target {
+	const char *variable, *program; // as child_binary() has it, and what it is called
+	unsigned n_rings;
+	const char *const *args;   // of the daemon, where a case has none
+	void (*begin)(void);       // a driver, on hx.guest and hx.rings
+	void (*forget)(void);      // what it has under way: rings were reset
+	void (*end)(void);         // of the driver, before the guest's
+	void (*works)(unsigned q); // a request on ring q
+	void (*show)(void);        // NULL: it has no display
+};
+
+extern const struct hostile_target hostile_target;
 
 struct hostile_case {
 	const char *name;
 	enum hostile_stage stage;
 	void (*run)(const void *arg);
 	const void *arg;
-	const char *const *args; // of the daemon; NULL: none
+	const char *const *args; // of the daemon; NULL: the target's
 };
 
 struct hostile {
@@ -59,9 +73,14 @@ struct hostile {
 	int idle_fds; // that it has open when nobody is connected
 	struct frontend fe;
 	struct guest guest;
-	struct drv_ring rings[RINGS];
-	struct gpu_driver gpu;
-	struct display_peer peer;
+	struct drv_ring rings[RINGS_MAX];
+	union {
+		struct {
+			struct gpu_driver gpu;
+			struct display_peer peer;
+		};
+		struct snd_driver snd;
+	};
 	uint64_t features, protocol; // that the front-end asks for; all, at the begin of a case
 	bool passed;
 };
@@ -91,7 +110,6 @@ void hostile_connect(void);
 void hostile_agree(void);
 void hostile_give_memory(void);
 void hostile_start_rings(void);
-void hostile_show(void);
 void hostile_leave(void);
 void hostile_renew_guest(void); // a fresh one, for another front-end
 
@@ -116,16 +134,14 @@ void hostile_fds(int *fds, size_t n);
 /* A well-formed header for len bytes of payload. */
 struct frontend_msg hostile_msg(uint32_t request, const void *payload, uint32_t len);
 
-/* Both rings work: a command each. */
+/* All rings work, or ring q does. */
 void expect_rings_work(void);
-
-/* Ring q works: a command. */
 void expect_ring_works(unsigned q);
 
 /* What the daemon has been given is handled, and it has used nothing of ring q. */
 void expect_nothing_used(unsigned q);
 
-/* Ring q is broken and its driver is told, the other one works; a restart by the driver heals. */
+/* Ring q is broken and its driver is told, the others work; a restart by the driver heals. */
 void expect_broken(unsigned q);
 
 /* Stops ring q, whatever state it is in, forgets what was in it, and starts it from 0. */
@@ -135,18 +151,8 @@ void hostile_stop_ring(unsigned q);
 /* The daemon has n files open, at once or soon. */
 void expect_fds(int n);
 
-/* A picture of w x h of one colour in resource id, shown on a scanout. Returns its backing. */
-uint64_t hostile_picture(uint32_t id, uint32_t w, uint32_t h, uint32_t colour);
-
-/* Sends a flush of all of resource id and does not wait. Returns the ticket. */
-int hostile_begin_flush(uint32_t id, uint32_t w, uint32_t h);
-
-/* The ticket is not done, though the daemon has had the time to. */
-void expect_pending(int ticket);
-
 #define PROTOCOL(name) (1ull << VHOST_USER_PROTOCOL_F_##name)
 #define MAX_PAYLOAD    sizeof(union vhost_user_payload)
 
-#define assert_ok(expression)  assert_int_equal((expression), 0)
-#define assert_ack(expression) assert_int_equal((expression), VIRTIO_GPU_RESP_OK_NODATA)
-#define COUNT(array)           (sizeof(array) / sizeof(*(array)))
+#define assert_ok(expression) assert_int_equal((expression), 0)
+#define COUNT(array)          (sizeof(array) / sizeof(*(array)))

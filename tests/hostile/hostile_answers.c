@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Room for answers that is short, scattered or in a strange place, and what an answer must not tell. */
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <string.h>
 

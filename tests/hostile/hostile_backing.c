@@ -2,7 +2,7 @@
 /* Memory that goes or shrinks while rings and resources use it, and backing that is not all there.
  */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <pthread.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a driver can put into a ring: chains that loop, leave memory, are too long, or look so. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <string.h>
 #include <sys/mman.h>

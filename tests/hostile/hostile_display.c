@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Displays that do not read, do not answer, or leave in the middle. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Kick, call and err descriptors that are not the eventfds they should be. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <fcntl.h>
 #include <stdio.h>

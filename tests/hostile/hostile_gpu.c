@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands of virtio-gpu that are short, unknown, for another device, or name what is not there. */
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <stdio.h>
 #include <string.h>

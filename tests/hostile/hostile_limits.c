@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Backing of odd numbers, transfers beyond it, and as much of everything as can be had. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <stdio.h>
 #include <string.h>

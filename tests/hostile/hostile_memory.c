@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of memory that is not there, too much, in two places, or no memory at all. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <fcntl.h>
 #include <stdio.h>

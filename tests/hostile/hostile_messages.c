@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Messages that are whole, with a wrong or an unusual thing in them. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <fcntl.h>
 #include <stdio.h>

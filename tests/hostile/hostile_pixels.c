@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Odd pictures and odd ways to show them: what is seen has to be right to the pixel. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A display that answers wrongly, in pieces, late, unasked or not at all. */
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <string.h>
 #include <sys/socket.h>

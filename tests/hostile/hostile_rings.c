@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Rings at wrong places, and started, stopped and reset at wrong times. */
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <sys/eventfd.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Displays that are no stream sockets, or the daemon's own ones. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bytes and descriptors that are not the messages they should be, and floods of good ones. */
 #define _GNU_SOURCE
-#include "hostile.h"
+#include "on_gpu.h"
 
 #include <stdio.h>
 #include <string.h>
