@@ -100,7 +100,7 @@ static uint32_t read_format(
 		BIT(VIRTIO_SND_PCM_F_MSG_POLLING) | BIT(VIRTIO_SND_PCM_F_EVT_XRUNS);
 	uint32_t frame = bytes * r->params.channels;
 
-	if (r->params.features & ~features || !bytes || !rate || !frame
+	if (r->params.features & ~features || !rate || !frame
 		|| r->params.channels > FORMAT_CHANNELS_MAX)
 		return VIRTIO_SND_S_NOT_SUPP;
 	if (!r->params.period_bytes || r->params.period_bytes % frame || !r->params.buffer_bytes

@@ -88,11 +88,13 @@ static void on_graph(struct loop_source *source, uint32_t events)
 
 /* ---- I/O messages ---- */
 
-static void answer_io(struct sound_cmd *cmd, uint32_t status, uint32_t latency, size_t recorded)
+/* The status follows what is recorded: all of it fits, or the message was refused. */
+static void answer_io(
+	struct sound_cmd *cmd, uint32_t status, uint32_t latency, bool records, size_t recorded)
 {
 	struct vq_req *req = &cmd->req;
 	const struct virtio_snd_pcm_status s = {to_le32(status), to_le32(latency)};
-	size_t at = req->in_len >= sizeof(s) ? req->in_len - sizeof(s) : 0, n;
+	size_t at = records && req->in_len >= sizeof(s) ? req->in_len - sizeof(s) : 0, n;
 
 	n = req->vq->broken ? 0 : iov_write(vq_req_in(req), req->n_in, at, &s, sizeof(s));
 	vhu_finish_written(req, (uint32_t)(n + recorded));
@@ -100,9 +102,11 @@ static void answer_io(struct sound_cmd *cmd, uint32_t status, uint32_t latency, 
 
 static void on_done(struct pcm *p, struct pcm_io *io, uint32_t status, uint32_t latency)
 {
-	bool recorded = p->format.direction == VIRTIO_SND_D_INPUT && status == VIRTIO_SND_S_OK;
+	bool records = p->format.direction == VIRTIO_SND_D_INPUT;
+	size_t bytes = (size_t)io->frames * p->format.frame;
 
-	answer_io(cmd_of(io), status, latency, recorded ? (size_t)io->frames * p->format.frame : 0);
+	answer_io(cmd_of(io), status, latency, records,
+		records && status == VIRTIO_SND_S_OK ? bytes : 0);
 }
 
 static void on_xrun(struct pcm *p)
@@ -152,13 +156,13 @@ static void on_message(struct sound_device *dev, unsigned queue, struct sound_cm
 		|| id >= dev->card.n_streams
 		|| queue != VIRTIO_SND_VQ_TX + card_direction(&dev->card, id)) {
 		log_peer("an I/O message without a stream of its queue");
-		answer_io(cmd, VIRTIO_SND_S_BAD_MSG, 0, 0);
+		answer_io(cmd, VIRTIO_SND_S_BAD_MSG, 0, queue == VIRTIO_SND_VQ_RX, 0);
 		return;
 	}
 	s = &dev->streams[id];
 	if (!find_frames(cmd, &s->pcm.format) || !pcm_queue(&s->pcm, &cmd->io, loop_now())) {
 		log_peer("stream %u: an I/O message of a bad size or at a bad time", id);
-		answer_io(cmd, VIRTIO_SND_S_IO_ERR, 0, 0);
+		answer_io(cmd, VIRTIO_SND_S_IO_ERR, 0, queue == VIRTIO_SND_VQ_RX, 0);
 		return;
 	}
 	if (s->pcm.state == PCM_RUNNING)

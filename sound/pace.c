@@ -52,11 +52,14 @@ static int64_t seconds(int64_t ns, int64_t *rest)
 	return ns / (1000 * MS);
 }
 
+/* A guest decides how often. */
 #define log_at(time, fmt, ...)                                                                     \
 	do {                                                                                       \
+		static struct log_limit limit_;                                                    \
 		int64_t us_, s_ = seconds(time, &us_);                                             \
-		log_info("stream %u: " fmt " (%lld.%06lld s)", p->id, __VA_ARGS__, (long long)s_,  \
-			(long long)us_);                                                           \
+		if (log_enabled(LOG_TOPIC, LOG_INFO) && log_limit_pass(&limit_, LOG_TOPIC))        \
+			log_info("stream %u: " fmt " (%lld.%06lld s)", p->id, __VA_ARGS__,         \
+				(long long)s_, (long long)us_);                                    \
 	} while (0)
 
 /* ---- how much lies ready ---- */

@@ -89,8 +89,8 @@ static void close_stream(struct pcm *p)
 
 static bool same_format(const struct pcm_format *a, const struct pcm_format *b)
 {
-	return a->direction == b->direction && a->format == b->format && a->channels == b->channels
-		&& a->rate == b->rate && a->period == b->period && a->buffer == b->buffer;
+	return a->format == b->format && a->channels == b->channels && a->rate == b->rate
+		&& a->period == b->period && a->buffer == b->buffer;
 }
 
 /* ---- requests ---- */

@@ -107,6 +107,7 @@ static int soft_open(
 {
 	struct soft *soft = CONTAINER_OF(b, struct soft, base);
 	struct backend_stream *s = calloc(1, sizeof(*s));
+	static struct log_limit limit;
 	char name[64];
 	int r;
 
@@ -117,7 +118,7 @@ static int soft_open(
 	if (soft->dir >= 0 && feed->format.direction == VIRTIO_SND_D_OUTPUT) {
 		snprintf(name, sizeof(name), "stream%u-%03u.wav", stream, ++soft->opened[stream]);
 		r = wav_create(&s->wav, soft->dir, name, &feed->format);
-		if (r < 0)
+		if (r < 0 && log_limit_pass(&limit, LOG_TOPIC))
 			log_warn("%s: %s; what stream %u plays now is not written", name,
 				strerror(-r), stream);
 	}

@@ -376,17 +376,6 @@ static void test_closes_by_itself(void **state)
 	tune_free(&t);
 	assert_int_equal(child_count_fds(&sx.child), fds + 1);
 	sound_expect_fds(fds);
-	tune_make(&t, 2); // and opened again by PREPARE
-	tune_prepare(&t);
-	assert_int_equal(snd_set_params(&sx.snd, 0,
-				 &(struct snd_params){.buffer_bytes = t.n * t.period,
-					 .period_bytes = t.period,
-					 .channels = 2,
-					 .format = VIRTIO_SND_PCM_FMT_S16,
-					 .rate = VIRTIO_SND_PCM_RATE_48000}),
-		OK);
-	sound_expect_fds(fds);
-	tune_free(&t);
 }
 
 /* Each differs from the one before in little: what was just released cannot go on so. */
@@ -399,6 +388,22 @@ static const struct snd_params opened_anew[] = {
 	{15360, 3840, 0, 4, VIRTIO_SND_PCM_FMT_U8, VIRTIO_SND_PCM_RATE_44100},
 	{15360, 3840, 0, 4, VIRTIO_SND_PCM_FMT_S8, VIRTIO_SND_PCM_RATE_44100},
 };
+
+/* Nor is one left open whose parameters are set once more, and that is not used then. */
+static void test_closes_behind_set_params(void **state)
+{
+	const struct snd_params *p = &opened_anew[0];
+	int fds;
+
+	(void)state;
+	begin(NULL);
+	fds = child_count_fds(&sx.child);
+	assert_int_equal(snd_set_params(&sx.snd, 0, p), OK);
+	assert_int_equal(snd_prepare(&sx.snd, 0), OK);
+	assert_int_equal(child_count_fds(&sx.child), fds + 1);
+	assert_int_equal(snd_set_params(&sx.snd, 0, p), OK);
+	sound_expect_fds(fds);
+}
 
 static void test_opened_anew(void **state)
 {
@@ -530,6 +535,7 @@ int main(int argc, char **argv)
 		TEST(recovery),
 		TEST(many_times),
 		TEST(closes_by_itself),
+		TEST(closes_behind_set_params),
 		TEST(opened_anew),
 		TEST(underruns),
 		TEST(underruns_wait),
