@@ -3,6 +3,7 @@
 #include "gmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,18 +12,24 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "fd.h"
 
 struct gmem_mapping {
 	unsigned refs;
 	unsigned slot;
 	uint8_t *base;
 	size_t len;
+	int fd;          // -1: not kept
+	uint64_t offset; // as it was described
 };
+
+bool gmem_keep_fds;
 
 /* What the fault handler may know: address ranges, published base last, withdrawn base first. */
 static struct {
 	uintptr_t base; // atomic
 	size_t len, page;
+	bool taken; // atomic: a part that is a thread has maps of its own
 } slots[GMEM_MAX_REGIONS * 2];
 
 _Thread_local volatile unsigned gmem_fault_count;
@@ -83,7 +90,7 @@ static int check_desc(const struct gmem_desc *d, const struct stat *st)
 static int take_slot(struct gmem_mapping *m, size_t page)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
-		if (slots[i].base)
+		if (__atomic_exchange_n(&slots[i].taken, true, __ATOMIC_ACQUIRE))
 			continue;
 		slots[i].len = m->len;
 		slots[i].page = page;
@@ -97,7 +104,9 @@ static int take_slot(struct gmem_mapping *m, size_t page)
 static void unmap(struct gmem_mapping *m)
 {
 	__atomic_store_n(&slots[m->slot].base, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&slots[m->slot].taken, false, __ATOMIC_RELEASE);
 	munmap(m->base, m->len);
+	fd_close(&m->fd);
 	free(m);
 }
 
@@ -119,6 +128,8 @@ static int map(const struct gmem_desc *d, int fd, struct gmem_region *out)
 	unit = map_unit(&st);
 	skip = d->mmap_offset % unit;
 	m->refs = 1;
+	m->fd = -1;
+	m->offset = d->mmap_offset;
 	m->len = (d->size + skip + unit - 1) / unit * unit;
 	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		(off_t)(d->mmap_offset - skip));
@@ -130,6 +141,8 @@ static int map(const struct gmem_desc *d, int fd, struct gmem_region *out)
 		return r;
 	}
 	madvise(m->base, m->len, MADV_DONTDUMP);
+	if (gmem_keep_fds)
+		m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	*out = (struct gmem_region){d->gpa, d->size, d->uva, m->base + skip, m};
 	return 0;
 }
@@ -173,6 +186,12 @@ static unsigned position(const struct gmem *mem, uint64_t gpa)
 			hi = mid;
 	}
 	return lo;
+}
+
+int gmem_region_fd(const struct gmem_region *r, struct gmem_desc *desc)
+{
+	*desc = (struct gmem_desc){r->gpa, r->size, r->uva, r->mapping->offset};
+	return r->mapping->fd;
 }
 
 const struct gmem_region *gmem_find(const struct gmem *mem, uint64_t gpa)

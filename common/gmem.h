@@ -63,6 +63,16 @@ int gmem_add(const struct gmem *mem, const struct gmem_desc *desc, int fd, struc
 /* A new map without the region of that gpa, uva and size. -ENOENT when there is none such. */
 int gmem_remove(const struct gmem *mem, const struct gmem_desc *desc, struct gmem **out);
 
+/*
+ * True: the descriptors of regions are kept, so that another process can be given the same memory.
+ * To be set before there is any map.
+ */
+extern bool gmem_keep_fds;
+
+/* The descriptor of a region, and how it was described; the descriptor stays the map's. -1 where none
+ * was kept. */
+int gmem_region_fd(const struct gmem_region *r, struct gmem_desc *desc);
+
 const struct gmem_region *gmem_find(const struct gmem *mem, uint64_t gpa);
 
 /*
