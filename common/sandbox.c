@@ -147,6 +147,8 @@ static const char *const refused[] = {"chdir", "connect", "creat", "getcwd", "in
 #define REFUSE(error) SCMP_ACT_ERRNO(error)
 /* Allowed when paths are named, which Landlock looks at then; else refused. */
 #define BY_PATH UINT32_MAX
+/* Allowed when the profile says so; else refused. */
+#define NEW_CODE (UINT32_MAX - 1)
 
 /* The arguments of a call, of which an int is the lower half of its register. */
 #define HAS(n, mask, value)                                                                        \
@@ -166,11 +168,11 @@ static const struct rule {
 } rules[] = {
 	/* Threads. What clone3() is asked for cannot be seen: libc falls back to clone(). */
 	{"clone", SCMP_ACT_ALLOW, {HAS(0, CLONE_THREAD | CLONE_NEW_ALL, CLONE_THREAD)}},
-	/* No new code: not from a guest's memory, not from a file. */
+	/* No new code, where a library does not make some: not from a guest's memory, not from a file. */
 	{"mmap", SCMP_ACT_ALLOW, {HAS(2, PROT_EXEC, 0)}},
-	{"mmap", REFUSE(EACCES), {HAS(2, PROT_EXEC, PROT_EXEC)}},
+	{"mmap", NEW_CODE, {HAS(2, PROT_EXEC, PROT_EXEC)}},
 	{"mprotect", SCMP_ACT_ALLOW, {HAS(2, PROT_EXEC, 0)}},
-	{"mprotect", REFUSE(EACCES), {HAS(2, PROT_EXEC, PROT_EXEC)}},
+	{"mprotect", NEW_CODE, {HAS(2, PROT_EXEC, PROT_EXEC)}},
 	/* fstat() is one of these with an empty path. */
 	{"newfstatat", SCMP_ACT_ALLOW, {HAS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)}},
 	{"newfstatat", BY_PATH, {HAS(3, AT_EMPTY_PATH, 0)}},
@@ -217,16 +219,23 @@ static int add_all(scmp_filter_ctx f, uint32_t action, const char *const *calls)
 	return r;
 }
 
-static int add_rules(scmp_filter_ctx f, bool paths, bool only_log)
+static uint32_t resolve_action(uint32_t action, const struct sandbox_profile *profile)
+{
+	if (action == BY_PATH)
+		return profile->paths[0].path ? SCMP_ACT_ALLOW : REFUSE(EACCES);
+	if (action == NEW_CODE)
+		return profile->makes_code ? SCMP_ACT_ALLOW : REFUSE(EACCES);
+	return action;
+}
+
+static int add_rules(scmp_filter_ctx f, const struct sandbox_profile *profile, bool only_log)
 {
 	const struct scmp_arg_cmp self = IS(0, getpid());
 	int r = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rules) && r == 0; i++) {
-		uint32_t action = rules[i].action;
+		uint32_t action = resolve_action(rules[i].action, profile);
 
-		if (action == BY_PATH)
-			action = paths ? SCMP_ACT_ALLOW : REFUSE(EACCES);
 		if (action == SCMP_ACT_ALLOW || !only_log)
 			r = add(f, action, rules[i].call, rules[i].args[1].op ? 2 : 1,
 				rules[i].args);
@@ -238,12 +247,13 @@ static int add_rules(scmp_filter_ctx f, bool paths, bool only_log)
 	return r;
 }
 
-static int fill(scmp_filter_ctx f, bool paths, bool only_log)
+static int fill(scmp_filter_ctx f, const struct sandbox_profile *profile, bool only_log)
 {
+	bool paths = profile->paths[0].path;
 	int r = add_all(f, SCMP_ACT_ALLOW, allowed);
 
 	if (r == 0)
-		r = add_rules(f, paths, only_log);
+		r = add_rules(f, profile, only_log);
 	if (r == 0 && (paths || !only_log))
 		r = add_all(f, paths ? SCMP_ACT_ALLOW : REFUSE(EACCES), by_path);
 	if (r == 0 && !only_log)
@@ -253,7 +263,7 @@ static int fill(scmp_filter_ctx f, bool paths, bool only_log)
 	return r;
 }
 
-static int load_filter(enum sandbox_mode mode, bool paths)
+static int load_filter(enum sandbox_mode mode, const struct sandbox_profile *profile)
 {
 	static const uint32_t actions[] = {
 		[SANDBOX_KILL] = SCMP_ACT_KILL_PROCESS,
@@ -270,7 +280,7 @@ static int load_filter(enum sandbox_mode mode, bool paths)
 	seccomp_attr_set(f, SCMP_FLTATR_API_SYSRAWRC, 1); // the kernel's errno
 	r = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (r == 0)
-		r = fill(f, paths, mode == SANDBOX_LOG);
+		r = fill(f, profile, mode == SANDBOX_LOG);
 	if (r == 0)
 		r = seccomp_load(f);
 	seccomp_release(f);
@@ -301,7 +311,7 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_profile *profile)
 		if (r < 0)
 			log_info("no Landlock here: %s", strerror(-r));
 	}
-	r = load_filter(mode, profile->paths[0].path);
+	r = load_filter(mode, profile);
 	if (r < 0 && !required)
 		log_info("no filter of system calls here: %s", strerror(-r));
 	return required ? r : 0;

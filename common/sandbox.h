@@ -26,6 +26,7 @@ struct sandbox_path {
 };
 
 struct sandbox_profile {
+	bool makes_code; // memory may be made executable: a compiler of shaders is inside
 	struct sandbox_path paths[SANDBOX_PATHS_MAX + 1];
 };
 

@@ -327,6 +327,21 @@ static void test_possible_without(void **state)
 	}
 }
 
+/* A library that compiles what it runs is left that, and no more. */
+static void test_makes_code(void **state)
+{
+	const struct cage_attempt code[] = {
+		{"mmap", NULL, map_code}, {"mprotect", NULL, turn_into_code}};
+	const struct cage_attempt file = {"open", NULL, open_passwd};
+
+	(void)state;
+	CAGE_SKIP;
+	cage.profile.makes_code = true;
+	cage_assert(SANDBOX_KILL, &code[0], 0);
+	cage_assert(SANDBOX_KILL, &code[1], 0);
+	cage_assert(SANDBOX_KILL, &file, EACCES);
+}
+
 /* ---- a thread that was there before ---- */
 
 static int went, came, thread_errno;
@@ -461,6 +476,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CAGE_TEST(denied),
 		CAGE_TEST(possible_without),
+		CAGE_TEST(makes_code),
 		CAGE_TEST(threads_from_before),
 		CAGE_TEST(goes_without),
 		CAGE_TEST(status),
