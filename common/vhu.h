@@ -72,6 +72,10 @@ void vhu_destroy(struct vhu *v);
  */
 void vhu_finish(struct vq_req *req, const void *reply, uint32_t len);
 
+/* Writes what a request is to be ended with, cut to its size, and does not end it yet. Returns how
+ * much that was, for vhu_finish_written(). */
+uint32_t vhu_write(struct vq_req *req, const void *reply, uint32_t len);
+
 /* Ends a request whose writable part the device has filled itself. */
 void vhu_finish_written(struct vq_req *req, uint32_t written);
 

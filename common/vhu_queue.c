@@ -161,13 +161,16 @@ void vhu_finish_written(struct vq_req *req, uint32_t written)
 	}
 }
 
+uint32_t vhu_write(struct vq_req *req, const void *reply, uint32_t len)
+{
+	if (req->vq->broken)
+		return 0;
+	return (uint32_t)iov_write(vq_req_in(req), req->n_in, 0, reply, len);
+}
+
 void vhu_finish(struct vq_req *req, const void *reply, uint32_t len)
 {
-	uint32_t written = 0;
-
-	if (!req->vq->broken)
-		written = (uint32_t)iov_write(vq_req_in(req), req->n_in, 0, reply, len);
-	vhu_finish_written(req, written);
+	vhu_finish_written(req, vhu_write(req, reply, len));
 }
 
 void vhu_queue_init(struct vhu_queue *q, struct vhu *v, unsigned index)
