@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* The process that starts parts, and what a part does first. */
+#define _GNU_SOURCE
+#define LOG_TOPIC "part"
+#include "part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "nursery.h"
+
+enum { PARTS_MAX = 8, NURSERY_FD = 3, PART_FD = 3, SIGNAL_FD = 4 };
+
+int part_lock_in(const struct part_inside *inside)
+{
+	return inside->is_thread ? 0 : sandbox_enter(inside->seccomp, &inside->kind->sandbox);
+}
+
+ssize_t part_receive(int sock, void *message, size_t room, int *fd)
+{
+	struct iovec iov = {message, room};
+	union nursery_control control = {0};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space)};
+	const struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	*fd = -1;
+	c = CMSG_FIRSTHDR(&msg);
+	if (n >= 0 && c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return n < 0 ? -errno : n;
+}
+
+/* ---- in the nursery ---- */
+
+struct child {
+	pid_t pid; // 0: free
+	uint32_t id;
+	bool asked_to_end;
+};
+
+/* Nothing of the parent's is left but stderr. */
+static void keep_only(int sock, int as)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	dup2(sock, as);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (close_range((unsigned)as + 1, ~0u, 0) < 0)
+		for (int fd = as + 1, n = (int)fd_raise_limit(); fd < n; fd++)
+			close(fd);
+}
+
+static void die_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(0);
+}
+
+static void __attribute__((noreturn)) become_part(const struct nursery *n, int sock, pid_t parent)
+{
+	const struct part_inside inside = {n->kind, n->seccomp, false};
+	sigset_t none;
+
+	keep_only(sock, PART_FD);
+	die_with(parent);
+	prctl(PR_SET_NAME, n->kind->name);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	_exit(n->kind->run(PART_FD, &inside));
+}
+
+static void start(const struct nursery *n, struct child *children, uint32_t id, int sock)
+{
+	pid_t parent = getpid();
+
+	for (unsigned i = 0; i < PARTS_MAX; i++) {
+		if (children[i].pid)
+			continue;
+		children[i] = (struct child){fork(), id, false};
+		if (children[i].pid == 0)
+			become_part(n, sock, parent);
+		if (children[i].pid < 0) {
+			log_err("%s: no process can be started: %s", n->kind->name,
+				strerror(errno));
+			children[i].pid = 0;
+		}
+		return; // where none was started the socket closes, which is a death
+	}
+}
+
+static void end(struct child *children, uint32_t id)
+{
+	for (unsigned i = 0; i < PARTS_MAX; i++) {
+		if (!children[i].pid || children[i].id != id)
+			continue;
+		children[i].asked_to_end = true;
+		kill(children[i].pid, SIGKILL); // not reaped yet: it is still this one's number
+	}
+}
+
+static void reap(const struct nursery *n, struct child *children)
+{
+	struct signalfd_siginfo info;
+	int status;
+
+	while (read(SIGNAL_FD, &info, sizeof(info)) > 0)
+		;
+	for (unsigned i = 0; i < PARTS_MAX; i++) {
+		if (!children[i].pid || waitpid(children[i].pid, &status, WNOHANG) <= 0)
+			continue;
+		/* Who is asked to end may have been about to: the first signal is what counts. */
+		if (WIFSIGNALED(status)
+			&& (WTERMSIG(status) != SIGKILL || !children[i].asked_to_end))
+			log_warn("%s ended by signal %d", n->kind->name, WTERMSIG(status));
+		else if (WIFEXITED(status) && WEXITSTATUS(status))
+			log_warn("%s ended with status %d", n->kind->name, WEXITSTATUS(status));
+		children[i].pid = 0;
+	}
+}
+
+static void obey(const struct nursery *n, struct child *children)
+{
+	struct nursery_message m;
+	_cleanup_fd_ int sock = -1;
+	ssize_t len = part_receive(NURSERY_FD, &m, sizeof(m), &sock);
+
+	if (len <= 0)
+		_exit(0); // the daemon has ended, and parts end with us
+	if (len != sizeof(m))
+		return;
+	if (m.what == NURSERY_START && sock >= 0)
+		start(n, children, m.id, sock);
+	else if (m.what == NURSERY_END)
+		end(children, m.id);
+}
+
+static void __attribute__((noreturn)) serve(const struct nursery *n, int sock, pid_t parent)
+{
+	struct child children[PARTS_MAX] = {0};
+	struct pollfd fds[] = {{NURSERY_FD, POLLIN, 0}, {SIGNAL_FD, POLLIN, 0}};
+	sigset_t all, ended;
+	int signals;
+
+	sigfillset(&all); // what ends the daemon by a terminal is not for us
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	keep_only(sock, NURSERY_FD);
+	die_with(parent);
+	prctl(PR_SET_NAME, "nursery");
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	signal(SIGCHLD, SIG_DFL);
+	signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals != SIGNAL_FD)
+		_exit(1);
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents)
+			reap(n, children);
+		if (fds[0].revents)
+			obey(n, children);
+	}
+}
+
+/* ---- in the daemon ---- */
+
+int nursery_start(
+	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads)
+{
+	pid_t parent = getpid();
+	int pair[2], r = 0;
+
+	*n = (struct nursery){kind, seccomp, threads, -1, 0};
+	if (threads)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	n->pid = fork();
+	if (n->pid == 0)
+		serve(n, pair[1], parent);
+	if (n->pid < 0)
+		r = -errno;
+	fd_close(&pair[1]);
+	if (r < 0)
+		fd_close(&pair[0]);
+	n->sock = pair[0];
+	return r;
+}
+
+void nursery_finish(struct nursery *n)
+{
+	if (!n->kind || n->sock < 0)
+		return;
+	fd_close(&n->sock);
+	while (waitpid(n->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+int nursery_send(int to, const void *bytes, size_t len, int fd)
+{
+	struct iovec iov = {(void *)(uintptr_t)bytes, len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	union nursery_control control = {0};
+
+	if (fd >= 0) {
+		msg.msg_control = control.space;
+		msg.msg_controllen = sizeof(control.space);
+		control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	}
+	return sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* ---- a part as a thread ---- */
+
+struct thread {
+	const struct nursery *nursery;
+	int sock;
+};
+
+static void *run_thread(void *arg)
+{
+	struct thread t = *(struct thread *)arg;
+	const struct part_inside inside = {t.nursery->kind, SANDBOX_NONE, true};
+
+	free(arg);
+	t.nursery->kind->run(t.sock, &inside);
+	close(t.sock);
+	return NULL;
+}
+
+static int start_thread(const struct nursery *n, int sock)
+{
+	struct thread *t = malloc(sizeof(*t));
+	sigset_t all, before;
+	pthread_t thread;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	*t = (struct thread){n, sock};
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS); // guest memory may go away under it
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&thread, NULL, run_thread, t);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r == 0)
+		pthread_detach(thread);
+	else
+		free(t);
+	return -r;
+}
+
+int nursery_begin(const struct nursery *n, uint32_t id)
+{
+	const struct nursery_message m = {NURSERY_START, id};
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	if (n->threads) {
+		r = start_thread(n, pair[1]);
+		if (r == 0)
+			return pair[0];
+	} else {
+		r = nursery_send(n->sock, &m, sizeof(m), pair[1]);
+	}
+	fd_close(&pair[1]);
+	if (r < 0)
+		fd_close(&pair[0]);
+	return r < 0 ? r : pair[0];
+}
+
+void nursery_end(const struct nursery *n, uint32_t id)
+{
+	const struct nursery_message m = {NURSERY_END, id};
+
+	if (!n->threads)
+		nursery_send(n->sock, &m, sizeof(m), -1);
+}

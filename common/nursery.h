@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* What nursery.c (the process that starts parts) and part.c (the daemon's half of one) share. */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "part.h"
+
+enum nursery_what { NURSERY_START, NURSERY_END };
+
+struct nursery_message {
+	uint32_t what;
+	uint32_t id; // of the part, as the daemon counts them
+};
+
+/* Room for one descriptor. */
+union nursery_control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+/* Starts a part. The socket to it, owned by the caller, or negative errno. */
+int nursery_begin(const struct nursery *n, uint32_t id);
+/* Kills it. */
+void nursery_end(const struct nursery *n, uint32_t id);
+
+/* Sends a packet, and a descriptor unless fd is -1, without waiting. 0 or negative errno. */
+int nursery_send(int to, const void *bytes, size_t len, int fd);

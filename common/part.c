@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's half of a part: its messages, its deaths, its next life. */
+#define _GNU_SOURCE
+#define LOG_TOPIC "part"
+#include "part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "bytes.h"
+#include "fd.h"
+#include "log.h"
+#include "nursery.h"
+
+enum { MESSAGES_A_TURN = 64 };
+
+#define MS               1000000ll
+#define DELAY_FIRST      (50 * MS)
+#define DELAY_MAX        (1000 * MS)
+#define LIFE_THAT_CLEARS (2000 * MS) // after which a death is again the first one
+
+struct part_queued {
+	STAILQ_ENTRY(part_queued) link;
+	int fd; // -1: none
+	size_t len;
+	uint8_t bytes[];
+};
+
+/* ---- sending ---- */
+
+static void want_out(struct part *p, bool want)
+{
+	if (want != p->wants_out)
+		loop_modify(&p->source, want ? EPOLLIN | EPOLLOUT : EPOLLIN);
+	p->wants_out = want;
+}
+
+static void drop_first(struct part *p)
+{
+	struct part_queued *q = STAILQ_FIRST(&p->queue);
+
+	STAILQ_REMOVE_HEAD(&p->queue, link);
+	p->queued -= q->len;
+	fd_close(&q->fd);
+	free(q);
+}
+
+/* A socket that is of no use any more is seen as a death by who reads it. */
+static void pump(struct part *p)
+{
+	struct part_queued *q;
+
+	while ((q = STAILQ_FIRST(&p->queue))) {
+		int r = nursery_send(p->source.fd, q->bytes, q->len, q->fd);
+
+		if (r == -EAGAIN || r == -ETOOMANYREFS)
+			break;
+		drop_first(p);
+	}
+	want_out(p, q != NULL);
+}
+
+static int enqueue(struct part *p, const void *bytes, size_t len, int fd)
+{
+	struct part_queued *q;
+
+	if (p->queued + len > PART_QUEUE_MAX)
+		return -ENOBUFS;
+	q = malloc(sizeof(*q) + len);
+	if (!q)
+		return -ENOMEM;
+	q->len = len;
+	q->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (fd >= 0 && q->fd < 0) {
+		free(q);
+		return -errno;
+	}
+	memcpy(q->bytes, bytes, len);
+	STAILQ_INSERT_TAIL(&p->queue, q, link);
+	p->queued += len;
+	want_out(p, true);
+	return 0;
+}
+
+int part_send(struct part *p, const void *bytes, size_t len, int fd)
+{
+	int r;
+
+	if (!part_is_there(p))
+		return -ENOTCONN;
+	if (!STAILQ_EMPTY(&p->queue))
+		return enqueue(p, bytes, len, fd);
+	r = nursery_send(p->source.fd, bytes, len, fd);
+	return r == -EAGAIN || r == -ETOOMANYREFS ? enqueue(p, bytes, len, fd)
+		: r == -EPIPE || r == -ECONNRESET ? -ENOTCONN
+						  : r;
+}
+
+/* ---- life and death ---- */
+
+static void let_go(struct part *p)
+{
+	if (!part_is_there(p))
+		return;
+	loop_remove(&p->source);
+	fd_close(&p->source.fd);
+	while (!STAILQ_EMPTY(&p->queue))
+		drop_first(p);
+	p->wants_out = false;
+	loop_cancel(p->loop, &p->doomed);
+	nursery_end(p->nursery, p->id);
+}
+
+/* True when it has died too often. */
+static bool count_death(struct part *p)
+{
+	int64_t now = loop_now(),
+		last = p->n_deaths ? p->died_at[(p->n_deaths - 1) % 8] : INT64_MIN;
+	int64_t first;
+
+	if (!p->n_deaths || now - last > LIFE_THAT_CLEARS)
+		p->delay_ns = 0;
+	else
+		p->delay_ns =
+			p->delay_ns ? (int64_t)min_u64(p->delay_ns * 2, DELAY_MAX) : DELAY_FIRST;
+	p->died_at[p->n_deaths++ % 8] = now;
+	if (p->nursery->threads)
+		return true; // what it left behind in this process cannot be told
+	if (p->n_deaths < p->limits.deaths)
+		return false;
+	first = p->died_at[(p->n_deaths - p->limits.deaths) % 8];
+	return now - first <= p->limits.within_ns;
+}
+
+static void begin(struct part *p);
+
+static void on_death(struct part *p)
+{
+	const char *name = p->nursery->kind->name;
+
+	let_go(p);
+	p->for_good = count_death(p);
+	if (p->for_good)
+		log_err("%s died %u times, and is not started again", name, p->n_deaths);
+	p->died(p, p->for_good);
+	if (p->for_good)
+		return;
+	log_warn("%s died: what it had is lost, and it is started again", name);
+	if (p->delay_ns)
+		loop_timer_set(&p->again, loop_now() + p->delay_ns);
+	else
+		begin(p);
+}
+
+/* 1: a message was taken, 0: none is there, -EPIPE: it has ended. */
+static int take_message(struct part *p)
+{
+	uint8_t bytes[PART_MESSAGE_MAX];
+	ssize_t n = recv(p->source.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN ? 0 : errno == EINTR ? 1 : -EPIPE;
+	if (n == 0)
+		return -EPIPE;
+	p->message(p, bytes, (size_t)n);
+	return 1;
+}
+
+static void on_socket(struct loop_source *source, uint32_t events)
+{
+	struct part *p = CONTAINER_OF(source, struct part, source);
+	int r = 1;
+
+	if (events & EPOLLOUT)
+		pump(p);
+	for (unsigned i = 0; i < MESSAGES_A_TURN && r == 1 && part_is_there(p); i++)
+		r = take_message(p);
+	if (r == -EPIPE)
+		on_death(p);
+}
+
+static void on_doomed(struct loop_job *job)
+{
+	on_death(CONTAINER_OF(job, struct part, doomed));
+}
+
+static void on_again(struct loop_timer *timer)
+{
+	begin(CONTAINER_OF(timer, struct part, again));
+}
+
+static void begin(struct part *p)
+{
+	int r = nursery_begin(p->nursery, ++p->id);
+
+	if (r >= 0) {
+		p->source.fd = r;
+		r = loop_add(p->loop, &p->source, EPOLLIN);
+		if (r < 0)
+			fd_close(&p->source.fd);
+	}
+	if (r < 0) {
+		log_err("%s cannot be started: %s", p->nursery->kind->name, strerror(-r));
+		p->for_good = true;
+		p->died(p, true);
+		return;
+	}
+	p->begun(p);
+}
+
+void part_kill(struct part *p, const char *why)
+{
+	if (!part_is_there(p))
+		return;
+	log_warn("%s %s", p->nursery->kind->name, why);
+	nursery_end(p->nursery, p->id);
+	loop_defer(p->loop, &p->doomed);
+}
+
+int part_init(struct part *p, struct loop *loop, struct nursery *n)
+{
+	int r = loop_timer_init(loop, &p->again);
+
+	if (r < 0)
+		return r;
+	p->loop = loop;
+	p->nursery = n;
+	p->again.expired = on_again;
+	p->doomed.run = on_doomed;
+	p->source.ready = on_socket;
+	p->source.fd = -1;
+	STAILQ_INIT(&p->queue);
+	begin(p);
+	return 0;
+}
+
+void part_finish(struct part *p)
+{
+	if (!p->loop)
+		return;
+	let_go(p);
+	loop_timer_finish(&p->again);
+	p->loop = NULL;
+}

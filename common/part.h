@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * A part is a child process that is the inside of one library: one that a guest can crash, or that
+ * takes its time. It is reached by messages over a SOCK_SEQPACKET socket; answers come late, and
+ * nothing here ever waits.
+ *
+ * Once a daemon serves, its sandbox lets it start no process. So parts are started by a nursery, a
+ * small process that is forked before the sandbox, and before any thread. It knows what can be
+ * started; what it is told is only which, and with which socket. A part loads its library, then locks
+ * itself in, in a sandbox of its own.
+ *
+ *	daemon ---- start, end ----> nursery ---- fork ----> part
+ *	   |                                                   |
+ *	   +---------------------- messages -------------------+
+ *
+ * A part that dies is started again: at once the first time, then with growing delays. One that dies
+ * again and again is left dead.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "loop.h"
+#include "sandbox.h"
+
+enum { PART_MESSAGE_MAX = 8192, PART_QUEUE_MAX = 8 << 20 };
+
+struct part_inside;
+
+/* What can be started. A const table, known to the nursery when it is forked. */
+struct part_kind {
+	const char *name; // of the process, and in the log
+	/*
+	 * The inside. Serves `sock` (owned) until its other end is closed; what it returns is the
+	 * process's exit status. When its library is ready it calls part_lock_in().
+	 */
+	int (*run)(int sock, const struct part_inside *inside);
+	struct sandbox_profile sandbox;
+};
+
+/* What the inside is given. */
+struct part_inside {
+	const struct part_kind *kind;
+	enum sandbox_mode seccomp;
+	bool is_thread; // of the daemon, whose sandbox is then all there is
+};
+
+/* For the inside: from here on it has what is open, and memory. 0 or negative errno. */
+int part_lock_in(const struct part_inside *inside);
+
+/* For the inside: the next message, and a descriptor that came with it (-1: none) in *fd, owned. Waits
+ * for it. Its length; 0: the other end is closed; negative errno. */
+ssize_t part_receive(int sock, void *message, size_t room, int *fd);
+
+/* ---- the nursery ---- */
+
+struct nursery {
+	const struct part_kind *kind;
+	enum sandbox_mode seccomp;
+	bool threads; // there is no process: parts are threads of ours, to look at and to measure
+	int sock;     // -1: none
+	pid_t pid;
+};
+
+/*
+ * Forks it. There may be no other thread yet. `seccomp`: of the parts. `threads`: --isolate=none.
+ * 0 or negative errno.
+ */
+int nursery_start(
+	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads);
+/* Ends it and all parts. Fine for one that was not started (all zeros). */
+void nursery_finish(struct nursery *n);
+
+/* ---- the daemon's half of a part ---- */
+
+/* When it is given up. */
+struct part_limits {
+	unsigned deaths;   // so many, at most 8...
+	int64_t within_ns; // ...within this time
+};
+
+#define PART_LIMITS                                                                                \
+	{                                                                                          \
+		5, 10ll * 1000000000                                                               \
+	}
+
+struct part_queued;
+
+struct part {
+	/* A new process: nothing was said to it yet. */
+	void (*begun)(struct part *p);
+	/* A message of it. It may be anything: who says it may have been taken over. */
+	void (*message)(struct part *p, const void *bytes, size_t len);
+	/* It is gone, with all that it knew. `for_good`: none will follow; said once more if the next one
+	 * cannot be started. */
+	void (*died)(struct part *p, bool for_good);
+
+	struct part_limits limits; // set by the caller
+	struct nursery *nursery;
+	struct loop *loop;
+	struct loop_source source; // fd: owned; -1: there is none now
+	struct loop_timer again;
+	struct loop_job doomed;
+	uint32_t id; // of the process, to the nursery
+	bool wants_out, for_good;
+	int64_t died_at[8]; // a ring
+	unsigned n_deaths;
+	int64_t delay_ns; // of the next start
+	STAILQ_HEAD(, part_queued) queue;
+	size_t queued; // bytes
+};
+
+/* Starts one; the callbacks are set by the caller and may be called before this returns. 0 or negative
+ * errno. */
+int part_init(struct part *p, struct loop *loop, struct nursery *n);
+/* Ends it; no callback is called. Fine for one that is all zeros. */
+void part_finish(struct part *p);
+
+/*
+ * Sends a message, with a descriptor (-1: none; it stays the caller's). What the socket does not take
+ * waits here. -ENOTCONN while there is no process, -ENOBUFS when too much waits already.
+ */
+int part_send(struct part *p, const void *bytes, size_t len, int fd);
+
+/* Ends the process because of what it did. died() follows, next turn. */
+void part_kill(struct part *p, const char *why);
+
+static inline bool part_is_there(const struct part *p)
+{
+	return p->source.loop;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* Parts that echo, die, sleep, or try what they may not. */
+#define _GNU_SOURCE
+#include "unit.h"
+#include "common/part.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/fd.h"
+
+enum { WAIT_MS = 20000 };
+
+/* ---- the inside ---- */
+
+static int try_connect(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	return sock < 0 ? errno : connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 ? errno : 0;
+}
+
+static int echo(int sock, const struct part_inside *inside)
+{
+	char text[64] = "";
+	ssize_t n;
+	int fd;
+
+	if (part_lock_in(inside) < 0)
+		return 2;
+	while ((n = part_receive(sock, text, sizeof(text) - 1, &fd)) > 0) {
+		text[n] = '\0';
+		if (!strcmp(text, "die"))
+			raise(SIGKILL);
+		if (!strcmp(text, "end"))
+			return 0;
+		if (!strcmp(text, "sleep"))
+			sleep(1000);
+		if (!strcmp(text, "open"))
+			n = snprintf(text, sizeof(text), "%d",
+				open("/etc/passwd", O_RDONLY) < 0 ? errno : 0);
+		if (!strcmp(text, "connect"))
+			n = snprintf(text, sizeof(text), "%d", try_connect());
+		if (!strcmp(text, "exec"))
+			execl("/bin/true", "true", NULL);
+		if (!strcmp(text, "fds"))
+			n = snprintf(text, sizeof(text), "%d", dup(0)); // the next free one
+		if (fd >= 0) {
+			n = read(fd, text, sizeof(text));
+			close(fd);
+		}
+		if (send(sock, text, (size_t)n, MSG_NOSIGNAL) < 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int end_at_once(int sock, const struct part_inside *inside)
+{
+	(void)sock;
+	(void)inside;
+	return 0;
+}
+
+static const struct part_kind echo_kind = {.name = "echo", .run = echo};
+static const struct part_kind fail_kind = {.name = "fail", .run = end_at_once};
+
+/* ---- the daemon's half ---- */
+
+static struct loop *loop;
+static struct nursery nursery;
+static struct part part;
+static char said[128];
+static unsigned begun, messages, deaths, fds;
+static bool for_good;
+
+static void on_begun(struct part *p)
+{
+	assert_ptr_equal(p, &part);
+	begun++;
+}
+
+static void on_message(struct part *p, const void *bytes, size_t len)
+{
+	(void)p;
+	assert_true(len < sizeof(said));
+	memcpy(said, bytes, len);
+	said[len] = '\0';
+	messages++;
+}
+
+static void on_died(struct part *p, bool last)
+{
+	(void)p;
+	assert_false(part_is_there(&part));
+	deaths++;
+	for_good = last;
+}
+
+static void start(const struct part_kind *kind, bool threads)
+{
+	assert_int_equal(nursery_start(&nursery, kind, SANDBOX_AUTO, threads), 0);
+	assert_int_equal(part_init(&part, loop, &nursery), 0);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	fds = count_fds();
+	loop = loop_create();
+	part = (struct part){.begun = on_begun,
+		.message = on_message,
+		.died = on_died,
+		.limits = {3, 10ll * 1000000000}};
+	begun = messages = deaths = 0;
+	for_good = false;
+	return loop ? 0 : -1;
+}
+
+static int finish(void **state)
+{
+	pid_t pid = nursery.pid;
+
+	(void)state;
+	part_finish(&part);
+	nursery_finish(&nursery);
+	loop_destroy(loop);
+	assert_true(pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH));
+	nursery = (struct nursery){0};
+	for (unsigned i = 0; i < 2000 && count_fds() != fds; i++)
+		usleep(1000); // a thread has its end for a moment longer
+	assert_int_equal(count_fds(), fds);
+	return 0;
+}
+
+static void wait_until(const unsigned *count, unsigned wanted)
+{
+	int64_t end = loop_now() + WAIT_MS * 1000000ll;
+
+	while (*count < wanted && loop_now() < end)
+		assert_int_equal(loop_turn(loop, 100), 0);
+	assert_int_equal(*count, wanted);
+}
+
+static void tell(const char *text)
+{
+	assert_int_equal(part_send(&part, text, strlen(text), -1), 0);
+}
+
+static void ask(const char *text, const char *wanted)
+{
+	tell(text);
+	wait_until(&messages, messages + 1);
+	assert_string_equal(said, wanted);
+}
+
+static void test_echo(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	assert_int_equal(begun, 1);
+	ask("hello", "hello");
+	ask("again", "again");
+	assert_int_equal(deaths, 0);
+}
+
+static void test_thread(void **state)
+{
+	(void)state;
+	start(&echo_kind, true);
+	ask("hello", "hello");
+	tell("end");
+	wait_until(&deaths, 1);
+	assert_true(for_good); // what it left in our process is unknown
+}
+
+static void test_descriptor(void **state)
+{
+	int fd = fd_memfd("test", 5);
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "bytes", 5, 0), 5);
+	start(&echo_kind, false);
+	assert_int_equal(part_send(&part, "x", 1, fd), 0);
+	close(fd);
+	wait_until(&messages, 1);
+	assert_string_equal(said, "bytes");
+}
+
+static void test_has_nothing(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	ask("fds", "4"); // three of the standard, and its socket
+}
+
+static void test_is_locked_in(void **state)
+{
+	char refused[8];
+
+	(void)state;
+	snprintf(refused, sizeof(refused), "%d", EACCES);
+#ifndef __SANITIZE_ADDRESS__ // there the sandbox denies nothing
+	start(&echo_kind, false);
+	ask("open", refused);
+	ask("connect", refused);
+	tell("exec");
+	wait_until(&deaths, 1);
+#endif
+}
+
+static void test_dies_and_lives(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	ask("hello", "hello");
+	tell("die");
+	wait_until(&deaths, 1);
+	assert_int_equal(begun, 2); // at once
+	ask("hello", "hello");
+	tell("end");
+	wait_until(&deaths, 2);
+	assert_int_equal(part_send(&part, "x", 1, -1), -ENOTCONN); // there is a delay now
+	wait_until(&begun, 3);
+	ask("hello", "hello");
+	tell("die");
+	wait_until(&deaths, 3);
+	assert_true(for_good);
+	assert_int_equal(begun, 3);
+	assert_int_equal(part_send(&part, "x", 1, -1), -ENOTCONN);
+}
+
+static void test_never_begins(void **state)
+{
+	(void)state;
+	start(&fail_kind, false);
+	wait_until(&deaths, 3);
+	assert_true(for_good);
+	assert_int_equal(begun, 3);
+}
+
+/* Nothing waits for one that does not listen, and what waits for it has a bound. */
+static void test_does_not_listen(void **state)
+{
+	static const char text[4096] = "much";
+	unsigned sent = 0;
+	int r = 0;
+
+	(void)state;
+	start(&echo_kind, false);
+	tell("sleep");
+	while (r == 0 && sent < 10000) {
+		r = part_send(&part, text, sizeof(text), -1);
+		sent++;
+	}
+	assert_int_equal(r, -ENOBUFS);
+	assert_true(sent > PART_QUEUE_MAX / sizeof(text));
+	part_kill(&part, "sleeps");
+	wait_until(&deaths, 1);
+	ask("hello", "hello"); // of the next one
+}
+
+/* What is sent while it does not listen comes in order. */
+static void test_order(void **state)
+{
+	char text[32];
+
+	(void)state;
+	start(&echo_kind, false);
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		tell(text);
+	}
+	wait_until(&messages, 5000);
+	assert_string_equal(said, "4999");
+}
+
+static void test_all_end_together(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	ask("hello", "hello");
+	tell("sleep");
+	kill(nursery.pid, SIGKILL);
+	wait_until(&deaths, 2); // of those that it had started, and of the next, which cannot be
+	assert_true(begun == 1 && for_good);
+}
+
+#define PART_TEST(name) cmocka_unit_test_setup_teardown(test_##name, begin, finish)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PART_TEST(echo),
+		PART_TEST(thread),
+		PART_TEST(descriptor),
+		PART_TEST(has_nothing),
+		PART_TEST(is_locked_in),
+		PART_TEST(dies_and_lives),
+		PART_TEST(never_begins),
+		PART_TEST(does_not_listen),
+		PART_TEST(order),
+		PART_TEST(all_end_together),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
