@@ -18,9 +18,19 @@ union command {
 	struct virtio_gpu_resource_attach_backing attach_backing;
 	struct virtio_gpu_cmd_get_edid get_edid;
 	struct virtio_gpu_update_cursor cursor;
+	struct virtio_gpu_get_capset_info get_capset_info;
+	struct virtio_gpu_get_capset get_capset;
+	struct virtio_gpu_ctx_create ctx_create;
+	struct virtio_gpu_ctx_resource ctx_resource;
+	struct virtio_gpu_resource_create_3d create_3d;
+	struct virtio_gpu_transfer_host_3d transfer_3d;
+	struct virtio_gpu_cmd_submit submit;
 };
 
 static_assert(offsetof(struct virtio_gpu_resource_detach_backing, resource_id)
+		== offsetof(struct virtio_gpu_resource_unref, resource_id),
+	"both name their resource at the same place");
+static_assert(offsetof(struct virtio_gpu_ctx_resource, resource_id)
 		== offsetof(struct virtio_gpu_resource_unref, resource_id),
 	"both name their resource at the same place");
 static_assert(offsetof(struct virtio_gpu_resource_assign_uuid, resource_id)
@@ -103,6 +113,62 @@ static void read_cursor(const union command *c, struct gpu_request *r)
 	r->cursor.hot_y = le32(c->cursor.hot_y);
 }
 
+static void read_get_capset_info(const union command *c, struct gpu_request *r)
+{
+	r->get_capset_info.index = le32(c->get_capset_info.capset_index);
+}
+
+static void read_get_capset(const union command *c, struct gpu_request *r)
+{
+	r->get_capset.id = le32(c->get_capset.capset_id);
+	r->get_capset.version = le32(c->get_capset.capset_version);
+}
+
+/* A name that is too long is cut: it is for people. */
+static void read_ctx_create(const union command *c, struct gpu_request *r)
+{
+	r->ctx_create.name_len =
+		(uint32_t)min_u64(le32(c->ctx_create.nlen), sizeof(r->ctx_create.name));
+	memcpy(r->ctx_create.name, c->ctx_create.debug_name, r->ctx_create.name_len);
+}
+
+static void read_create_3d(const union command *c, struct gpu_request *r)
+{
+	const struct virtio_gpu_resource_create_3d *w = &c->create_3d;
+
+	r->resource_id = le32(w->resource_id);
+	r->create_3d = (struct gpu_texture){
+		.target = le32(w->target),
+		.format = le32(w->format),
+		.bind = le32(w->bind),
+		.width = le32(w->width),
+		.height = le32(w->height),
+		.depth = le32(w->depth),
+		.array_size = le32(w->array_size),
+		.last_level = le32(w->last_level),
+		.nr_samples = le32(w->nr_samples),
+		.flags = le32(w->flags),
+	};
+}
+
+static void read_transfer_3d(const union command *c, struct gpu_request *r)
+{
+	const struct virtio_gpu_transfer_host_3d *w = &c->transfer_3d;
+
+	r->resource_id = le32(w->resource_id);
+	r->transfer_3d.box = (struct gpu_box){le32(w->box.x), le32(w->box.y), le32(w->box.z),
+		le32(w->box.w), le32(w->box.h), le32(w->box.d)};
+	r->transfer_3d.offset = le64(w->offset);
+	r->transfer_3d.level = le32(w->level);
+	r->transfer_3d.stride = le32(w->stride);
+	r->transfer_3d.layer_stride = le32(w->layer_stride);
+}
+
+static void read_submit(const union command *c, struct gpu_request *r)
+{
+	r->submit.size = le32(c->submit.size);
+}
+
 struct reader {
 	uint32_t type;
 	uint32_t size; // bytes that the command has at least
@@ -125,6 +191,16 @@ static const struct reader readers[] = {
 	COMMAND(RESOURCE_DETACH_BACKING, unref, read_resource),
 	COMMAND(GET_EDID, get_edid, read_get_edid),
 	COMMAND(RESOURCE_ASSIGN_UUID, unref, read_resource),
+	COMMAND(GET_CAPSET_INFO, get_capset_info, read_get_capset_info),
+	COMMAND(GET_CAPSET, get_capset, read_get_capset),
+	COMMAND(CTX_CREATE, ctx_create, read_ctx_create),
+	COMMAND(CTX_DESTROY, hdr, read_nothing),
+	COMMAND(CTX_ATTACH_RESOURCE, ctx_resource, read_resource),
+	COMMAND(CTX_DETACH_RESOURCE, ctx_resource, read_resource),
+	COMMAND(RESOURCE_CREATE_3D, create_3d, read_create_3d),
+	COMMAND(TRANSFER_TO_HOST_3D, transfer_3d, read_transfer_3d),
+	COMMAND(TRANSFER_FROM_HOST_3D, transfer_3d, read_transfer_3d),
+	COMMAND(SUBMIT_3D, submit, read_submit),
 	COMMAND(UPDATE_CURSOR, cursor, read_cursor),
 	COMMAND(MOVE_CURSOR, cursor, read_cursor),
 };

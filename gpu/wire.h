@@ -21,6 +21,20 @@ struct gpu_rect {
 	uint32_t x, y, width, height;
 };
 
+/* A part of a texture: rows, columns, and slices or layers. */
+struct gpu_box {
+	uint32_t x, y, z, width, height, depth;
+};
+
+/* What a 3D resource is, in the numbers of the renderer's own protocol. */
+struct gpu_texture {
+	uint32_t target, format, bind;
+	uint32_t width, height, depth, array_size;
+	uint32_t last_level, nr_samples, flags;
+};
+
+enum { GPU_CONTEXT_NAME_MAX = 64 };
+
 /* A command of the control or the cursor queue; the member is that of hdr.type. */
 struct gpu_request {
 	struct gpu_hdr hdr;
@@ -49,6 +63,25 @@ struct gpu_request {
 		struct {
 			uint32_t scanout_id, x, y, hot_x, hot_y;
 		} cursor;
+		struct {
+			uint32_t index;
+		} get_capset_info;
+		struct {
+			uint32_t id, version;
+		} get_capset;
+		struct {
+			uint32_t name_len; // at most GPU_CONTEXT_NAME_MAX
+			char name[GPU_CONTEXT_NAME_MAX];
+		} ctx_create;
+		struct gpu_texture create_3d;
+		struct {
+			struct gpu_box box;
+			uint64_t offset;
+			uint32_t level, stride, layer_stride;
+		} transfer_3d;
+		struct {
+			uint32_t size; // bytes behind the command: GPU_WIRE_STREAM_AT
+		} submit;
 	};
 };
 
@@ -66,6 +99,9 @@ uint32_t gpu_wire_decode(const struct iovec *iov, unsigned n, struct gpu_request
 /* How many bytes precede the entries of ATTACH_BACKING, and what one takes. */
 #define GPU_WIRE_ENTRIES_AT sizeof(struct virtio_gpu_resource_attach_backing)
 #define GPU_WIRE_ENTRY_SIZE sizeof(struct virtio_gpu_mem_entry)
+
+/* How many bytes precede the command stream of SUBMIT_3D. */
+#define GPU_WIRE_STREAM_AT sizeof(struct virtio_gpu_cmd_submit)
 
 struct gpu_mem_entry gpu_wire_entry(const struct virtio_gpu_mem_entry *wire);
 

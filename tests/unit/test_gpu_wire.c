@@ -206,10 +206,129 @@ static void test_cursor(void **state)
 	}
 }
 
+/* ---- 3D ---- */
+
+static void test_capsets(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_GET_CAPSET_INFO);
+	put32(51);
+	put32(0);
+	decode_ok();
+	assert_int_equal(request.get_capset_info.index, 51);
+	begin(VIRTIO_GPU_CMD_GET_CAPSET);
+	put32(52);
+	put32(53);
+	decode_ok();
+	assert_int_equal(request.get_capset.id, 52);
+	assert_int_equal(request.get_capset.version, 53);
+}
+
+static void test_ctx_create(void **state)
+{
+	const uint32_t lens[] = {0, 7, GPU_CONTEXT_NAME_MAX, GPU_CONTEXT_NAME_MAX + 1, UINT32_MAX};
+	char name[GPU_CONTEXT_NAME_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(name); i++)
+		name[i] = (char)('a' + i % 26);
+	for (unsigned i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+		uint32_t kept = lens[i] < sizeof(name) ? lens[i] : (uint32_t)sizeof(name);
+
+		begin(VIRTIO_GPU_CMD_CTX_CREATE);
+		put32(lens[i]);
+		put32(0);
+		memcpy(bytes + len, name, sizeof(name));
+		len += sizeof(name);
+		decode_ok();
+		assert_int_equal(request.ctx_create.name_len, kept);
+		assert_memory_equal(request.ctx_create.name, name, kept);
+		for (unsigned at = kept; at < sizeof(name); at++)
+			assert_int_equal(request.ctx_create.name[at], 0);
+	}
+}
+
+static void test_of_context(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_CTX_DESTROY);
+	decode_ok();
+	for (unsigned i = 0; i < 2; i++) {
+		begin(i ? VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE : VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE);
+		put32(0xfedcba97);
+		put32(0);
+		decode_ok();
+		assert_int_equal(request.resource_id, 0xfedcba97);
+	}
+}
+
+static void test_create_3d(void **state)
+{
+	const struct gpu_texture *t = &request.create_3d;
+
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_CREATE_3D);
+	for (uint32_t v = 60; v < 72; v++)
+		put32(v);
+	decode_ok();
+	assert_int_equal(request.resource_id, 60);
+	assert_int_equal(t->target, 61);
+	assert_int_equal(t->format, 62);
+	assert_int_equal(t->bind, 63);
+	assert_int_equal(t->width, 64);
+	assert_int_equal(t->height, 65);
+	assert_int_equal(t->depth, 66);
+	assert_int_equal(t->array_size, 67);
+	assert_int_equal(t->last_level, 68);
+	assert_int_equal(t->nr_samples, 69);
+	assert_int_equal(t->flags, 70);
+}
+
+static void test_transfer_3d(void **state)
+{
+	const uint32_t types[] = {
+		VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D};
+	const struct gpu_box *box = &request.transfer_3d.box;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		begin(types[i]);
+		for (uint32_t v = 80; v < 86; v++)
+			put32(v);
+		put(0xfedcba9876543211, 8);
+		for (uint32_t v = 86; v < 90; v++)
+			put32(v);
+		decode_ok();
+		assert_int_equal(box->x, 80);
+		assert_int_equal(box->y, 81);
+		assert_int_equal(box->z, 82);
+		assert_int_equal(box->width, 83);
+		assert_int_equal(box->height, 84);
+		assert_int_equal(box->depth, 85);
+		assert_int_equal(request.transfer_3d.offset, 0xfedcba9876543211);
+		assert_int_equal(request.resource_id, 86);
+		assert_int_equal(request.transfer_3d.level, 87);
+		assert_int_equal(request.transfer_3d.stride, 88);
+		assert_int_equal(request.transfer_3d.layer_stride, 89);
+	}
+}
+
+static void test_submit(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_SUBMIT_3D);
+	put32(0xfffffffc);
+	put32(0);
+	decode_ok();
+	assert_int_equal(request.submit.size, 0xfffffffc);
+	assert_int_equal(GPU_WIRE_STREAM_AT, len);
+}
+
 static void test_unknown(void **state)
 {
-	const uint32_t types[] = {0, 0xff, VIRTIO_GPU_CMD_CTX_CREATE, VIRTIO_GPU_CMD_SUBMIT_3D,
-		VIRTIO_GPU_RESP_OK_NODATA, 0x01000000, UINT32_MAX};
+	const uint32_t types[] = {0, 0xff, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB,
+		VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, VIRTIO_GPU_RESP_OK_NODATA, 0x01000000,
+		UINT32_MAX};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++) {
@@ -282,6 +401,12 @@ int main(void)
 		cmocka_unit_test(test_attach_backing),
 		cmocka_unit_test(test_get_edid),
 		cmocka_unit_test(test_cursor),
+		cmocka_unit_test(test_capsets),
+		cmocka_unit_test(test_ctx_create),
+		cmocka_unit_test(test_of_context),
+		cmocka_unit_test(test_create_3d),
+		cmocka_unit_test(test_transfer_3d),
+		cmocka_unit_test(test_submit),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_rects),
