@@ -9,7 +9,9 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "damage.h"
+#include "device_3d.h"
 #include "edid.h"
+#include "remote.h"
 
 /* ---- the end of a command ---- */
 
@@ -18,7 +20,7 @@ void gpu_cmd_reply(struct gpu_cmd *cmd, uint32_t type, void *response, uint32_t 
 	struct virtio_gpu_ctrl_hdr hdr = gpu_wire_response(&cmd->r.hdr, type);
 
 	memcpy(response, &hdr, sizeof(hdr));
-	vhu_finish(&cmd->req, response, len);
+	gpu_fences_end(&cmd->gpu->fences, cmd, vhu_write(&cmd->req, response, len));
 }
 
 void gpu_cmd_finish(struct gpu_cmd *cmd, uint32_t type)
@@ -30,8 +32,7 @@ void gpu_cmd_finish(struct gpu_cmd *cmd, uint32_t type)
 	gpu_cmd_reply(cmd, type, &hdr, sizeof(hdr));
 }
 
-/* err: 0 or a VIRTIO_GPU_RESP_ERR_* */
-static void finish(struct gpu_cmd *cmd, uint32_t err)
+void gpu_cmd_end(struct gpu_cmd *cmd, uint32_t err)
 {
 	gpu_cmd_finish(cmd, err ? err : VIRTIO_GPU_RESP_OK_NODATA);
 }
@@ -39,7 +40,7 @@ static void finish(struct gpu_cmd *cmd, uint32_t err)
 void gpu_cmd_shown(struct gpu_cmd *cmd)
 {
 	if (--cmd->waits == 0)
-		finish(cmd, 0);
+		gpu_cmd_end(cmd, 0);
 }
 
 /* ---- display information ---- */
@@ -92,29 +93,47 @@ static void ask_display(struct gpu_device *gpu, struct gpu_cmd *cmd)
 static void run_get_edid(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	if (cmd->r.get_edid.scanout_id >= VIRTIO_GPU_MAX_SCANOUTS)
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
 	else
 		ask_display(gpu, cmd);
 }
 
 /* ---- scanouts ---- */
 
-static void set_scanout(
-	struct gpu_device *gpu, unsigned id, struct gpu_resource *res, const struct gpu_rect *rect)
+static void tell_displays(struct gpu_device *gpu, unsigned id, struct gpu_resource *res)
 {
 	struct gpu_scanout *s = &gpu->scanouts[id];
 	struct gpu_frame frame;
 
-	if (s->res)
-		s->res->scanouts &= ~(1u << id);
-	*s = (struct gpu_scanout){.res = res};
+	s->told_serial = res ? res->serial : 0;
 	if (res) {
-		res->scanouts |= 1u << id;
-		s->rect = *rect;
-		frame = (struct gpu_frame){res->buf, *rect};
+		s->told_rect = res->views[id];
+		frame = (struct gpu_frame){res->buf, s->told_rect};
 	}
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->scanout(gpu->displays[i], id, res ? &frame : NULL);
+}
+
+/*
+ * What the renderer draws is told to displays by the flush that has read it: flushes of the last
+ * picture may still be on their way. All else is told at once, and those come too late.
+ */
+static void set_scanout(
+	struct gpu_device *gpu, unsigned id, struct gpu_resource *res, const struct gpu_rect *rect)
+{
+	struct gpu_scanout *s = &gpu->scanouts[id];
+
+	if (s->res)
+		s->res->scanouts &= ~(1u << id);
+	s->res = res;
+	if (res) {
+		res->scanouts |= 1u << id;
+		res->views[id] = *rect;
+	}
+	if (res && res->in_renderer)
+		return;
+	tell_displays(gpu, id, res);
+	s->switched = ++gpu->switches;
 }
 
 static void run_set_scanout(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -122,36 +141,51 @@ static void run_set_scanout(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	const struct gpu_request *r = &cmd->r;
 	unsigned id = r->set_scanout.scanout_id;
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, r->resource_id);
+	uint32_t err = 0;
 
 	if (id >= VIRTIO_GPU_MAX_SCANOUTS) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
 		return;
 	}
 	if (r->resource_id && !res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	if (res && !gpu_rect_within(&r->set_scanout.rect, res->buf->width, res->buf->height)) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
-		return;
-	}
-	set_scanout(gpu, id, res, &r->set_scanout.rect);
-	finish(cmd, 0);
+	if (res && !gpu_rect_within(&r->set_scanout.rect, res->width, res->height))
+		err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	else if (res)
+		err = gpu_3d_show(gpu, res);
+	if (!err)
+		set_scanout(gpu, id, res, &r->set_scanout.rect);
+	gpu_cmd_end(cmd, err);
 }
 
-static void flush_scanout(struct gpu_device *gpu, unsigned id, struct gpu_cmd *cmd)
+static void flush_scanout(struct gpu_cmd *cmd, unsigned id, struct gpu_resource *res)
 {
+	struct gpu_device *gpu = cmd->gpu;
 	const struct gpu_scanout *s = &gpu->scanouts[id];
-	struct gpu_rect damage = rect_intersect(&cmd->r.flush.rect, &s->rect);
+	const struct gpu_rect *view = &res->views[id];
+	struct gpu_rect damage = rect_intersect(&cmd->r.flush.rect, view);
 
-	if (!damage.width)
+	if (!damage.width || s->switched > cmd->switches)
 		return;
-	damage.x -= s->rect.x;
-	damage.y -= s->rect.y;
+	if (s->told_serial != res->serial || memcmp(&s->told_rect, view, sizeof(*view)))
+		tell_displays(gpu, id, res);
+	damage.x -= view->x;
+	damage.y -= view->y;
 	for (unsigned i = 0; i < gpu->n_displays; i++) {
 		cmd->waits++;
 		gpu->displays[i]->ops->flush(gpu->displays[i], id, &damage, cmd);
 	}
+}
+
+void gpu_device_show(struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	cmd->waits = 1; // not to end before all displays have it
+	for (unsigned id = 0; cmd->shown_on >> id; id++)
+		if (cmd->shown_on >> id & 1)
+			flush_scanout(cmd, id, res);
+	gpu_cmd_shown(cmd);
 }
 
 static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -159,21 +193,48 @@ static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 
 	if (!res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	if (!gpu_rect_within(&cmd->r.flush.rect, res->buf->width, res->buf->height)) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	if (!gpu_rect_within(&cmd->r.flush.rect, res->width, res->height)) {
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		return;
 	}
-	cmd->waits = 1; // not to end before all displays have it
-	for (unsigned id = 0; res->scanouts >> id; id++)
-		if (res->scanouts >> id & 1)
-			flush_scanout(gpu, id, cmd);
-	gpu_cmd_shown(cmd);
+	cmd->shown_on = res->scanouts;
+	cmd->switches = gpu->switches;
+	if (res->in_renderer)
+		gpu_3d_flush(gpu, cmd, res);
+	else
+		gpu_device_show(cmd, res);
 }
 
 /* ---- the cursor ---- */
+
+void gpu_device_show_cursor(struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	struct gpu_device *gpu = cmd->gpu;
+	const struct gpu_request *r = &cmd->r;
+	unsigned id = r->cursor.scanout_id;
+	const struct gpu_cursor cursor = {gpu->cursors[id].x, gpu->cursors[id].y, r->cursor.hot_x,
+		r->cursor.hot_y, res ? res->buf : NULL};
+
+	for (unsigned i = 0; i < gpu->n_displays; i++)
+		if (gpu->displays[i]->ops->cursor)
+			gpu->displays[i]->ops->cursor(gpu->displays[i], id, &cursor);
+	gpu_cmd_end(cmd, 0);
+}
+
+static void move_cursor(struct gpu_cmd *cmd)
+{
+	struct gpu_device *gpu = cmd->gpu;
+	const struct gpu_request *r = &cmd->r;
+
+	for (unsigned i = 0; i < gpu->n_displays; i++)
+		if (gpu->displays[i]->ops->cursor_move)
+			gpu->displays[i]->ops->cursor_move(
+				gpu->displays[i], r->cursor.scanout_id, r->cursor.x, r->cursor.y);
+	gpu_cmd_end(cmd, 0);
+}
 
 static void run_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
@@ -181,35 +242,29 @@ static void run_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	unsigned id = r->cursor.scanout_id;
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, r->resource_id);
 	bool move = r->hdr.type == VIRTIO_GPU_CMD_MOVE_CURSOR;
-	const struct gpu_cursor cursor = {
-		r->cursor.x, r->cursor.y, r->cursor.hot_x, r->cursor.hot_y, res ? res->buf : NULL};
 
 	if (id >= VIRTIO_GPU_MAX_SCANOUTS) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_SCANOUT_ID);
 		return;
 	}
 	if (!move && r->resource_id && !res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	for (unsigned i = 0; i < gpu->n_displays; i++) {
-		struct display *d = gpu->displays[i];
-
-		if (!d->ops->cursor)
-			continue;
-		if (move)
-			d->ops->cursor_move(d, id, r->cursor.x, r->cursor.y);
-		else
-			d->ops->cursor(d, id, &cursor);
-	}
-	finish(cmd, 0);
+	gpu->cursors[id] = (struct gpu_cursor_place){r->cursor.x, r->cursor.y};
+	if (move)
+		move_cursor(cmd);
+	else if (res && res->in_renderer)
+		gpu_3d_cursor(gpu, cmd, res);
+	else
+		gpu_device_show_cursor(cmd, res);
 }
 
 /* ---- resources ---- */
 
 static void run_create_2d(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
-	finish(cmd, gpu_resource_create_2d(&gpu->resources, &cmd->r));
+	gpu_cmd_end(cmd, gpu_resource_create_2d(&gpu->resources, &cmd->r));
 }
 
 static void run_unref(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -217,33 +272,44 @@ static void run_unref(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 
 	if (!res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
 	for (unsigned id = 0; id < VIRTIO_GPU_MAX_SCANOUTS; id++)
 		if (gpu->scanouts[id].res == res)
 			set_scanout(gpu, id, NULL, NULL);
+	if (res->in_renderer) {
+		gpu_3d_unref(gpu, cmd, res);
+		return;
+	}
 	gpu_resource_destroy(&gpu->resources, res);
-	finish(cmd, 0);
+	gpu_cmd_end(cmd, 0);
 }
 
 static void run_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
+	uint32_t err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 
-	finish(cmd,
-		res ? gpu_resource_transfer(res, &cmd->r)
-		    : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	if (res && !res->is_3d)
+		err = gpu_resource_transfer(res, &cmd->r);
+	if (!err && res->in_renderer)
+		gpu_3d_upload(gpu, res, &cmd->r.transfer_2d.rect);
+	gpu_cmd_end(cmd, err);
 }
 
 static void run_attach(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
+	uint32_t err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 
-	finish(cmd,
-		res ? gpu_resource_attach(&gpu->resources, res, cmd->req.mem, &cmd->r,
-			vq_req_out(&cmd->req), cmd->req.n_out)
-		    : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+	if (res)
+		err = gpu_resource_attach(&gpu->resources, res, cmd->req.mem, &cmd->r,
+			vq_req_out(&cmd->req), cmd->req.n_out);
+	if (!err && res->in_renderer)
+		gpu_3d_attach(gpu, cmd, res);
+	else
+		gpu_cmd_end(cmd, err);
 }
 
 static void run_detach(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -251,11 +317,14 @@ static void run_detach(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 
 	if (!res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
 	gpu_resource_detach(&gpu->resources, res);
-	finish(cmd, 0);
+	if (res->in_renderer)
+		gpu_3d_detach(gpu, cmd, res);
+	else
+		gpu_cmd_end(cmd, 0);
 }
 
 /* A random UUID (RFC 9562, 5.4), the same for as long as the resource lives (5.7.6.8). */
@@ -265,12 +334,12 @@ static void run_assign_uuid(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct virtio_gpu_resp_resource_uuid resp = {0};
 
 	if (!res) {
-		finish(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
 	if (!res->has_uuid) {
 		if (getrandom(res->uuid, sizeof(res->uuid), GRND_NONBLOCK) != sizeof(res->uuid)) {
-			finish(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
+			gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
 			return;
 		}
 		res->uuid[6] = (uint8_t)((res->uuid[6] & 0x0f) | 0x40);
@@ -287,6 +356,7 @@ struct command {
 	uint32_t type;
 	unsigned queue;
 	void (*run)(struct gpu_device *gpu, struct gpu_cmd *cmd);
+	bool is_3d; // there must be a renderer
 };
 
 static const struct command commands[] = {
@@ -300,6 +370,16 @@ static const struct command commands[] = {
 	{VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, GPU_CONTROL_QUEUE, run_detach},
 	{VIRTIO_GPU_CMD_GET_EDID, GPU_CONTROL_QUEUE, run_get_edid},
 	{VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, GPU_CONTROL_QUEUE, run_assign_uuid},
+	{VIRTIO_GPU_CMD_GET_CAPSET_INFO, GPU_CONTROL_QUEUE, gpu_3d_get_capset_info, true},
+	{VIRTIO_GPU_CMD_GET_CAPSET, GPU_CONTROL_QUEUE, gpu_3d_get_capset, true},
+	{VIRTIO_GPU_CMD_CTX_CREATE, GPU_CONTROL_QUEUE, gpu_3d_ctx_create, true},
+	{VIRTIO_GPU_CMD_CTX_DESTROY, GPU_CONTROL_QUEUE, gpu_3d_ctx_destroy, true},
+	{VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE, GPU_CONTROL_QUEUE, gpu_3d_ctx_resource, true},
+	{VIRTIO_GPU_CMD_CTX_DETACH_RESOURCE, GPU_CONTROL_QUEUE, gpu_3d_ctx_resource, true},
+	{VIRTIO_GPU_CMD_RESOURCE_CREATE_3D, GPU_CONTROL_QUEUE, gpu_3d_create, true},
+	{VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, GPU_CONTROL_QUEUE, gpu_3d_transfer, true},
+	{VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, GPU_CONTROL_QUEUE, gpu_3d_transfer, true},
+	{VIRTIO_GPU_CMD_SUBMIT_3D, GPU_CONTROL_QUEUE, gpu_3d_submit, true},
 	{VIRTIO_GPU_CMD_UPDATE_CURSOR, GPU_CURSOR_QUEUE, run_cursor},
 	{VIRTIO_GPU_CMD_MOVE_CURSOR, GPU_CURSOR_QUEUE, run_cursor},
 };
@@ -315,14 +395,19 @@ static const struct command *find_command(unsigned queue, uint32_t type)
 static void on_request(void *dev, unsigned queue, struct vq_req *req)
 {
 	struct gpu_cmd *cmd = CONTAINER_OF(req, struct gpu_cmd, req);
+	struct gpu_device *gpu = dev;
 	uint32_t err = gpu_wire_decode(vq_req_out(req), req->n_out, &cmd->r);
 	const struct command *command = find_command(queue, cmd->r.hdr.type);
 
-	cmd->gpu = dev;
-	if (err || !command)
-		finish(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
+	cmd->gpu = gpu;
+	cmd->queue = queue;
+	cmd->fence = (struct gpu_fence){0};
+	if (queue == GPU_CONTROL_QUEUE)
+		gpu_fences_arrived(&gpu->fences, cmd);
+	if (err || !command || (command->is_3d && !gpu->remote))
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
 	else
-		command->run(dev, cmd);
+		command->run(gpu, cmd);
 }
 
 /* ---- what the core calls ---- */
@@ -332,8 +417,13 @@ static void on_queue_stop(void *dev, unsigned queue)
 {
 	struct gpu_device *gpu = dev;
 
-	for (unsigned i = 0; queue == GPU_CONTROL_QUEUE && i < gpu->n_displays; i++)
+	if (gpu->remote)
+		remote_release(gpu->remote, queue);
+	if (queue != GPU_CONTROL_QUEUE)
+		return;
+	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->release(gpu->displays[i]);
+	gpu_fences_release(&gpu->fences);
 }
 
 static void on_reset(void *dev)
@@ -348,6 +438,8 @@ static void on_reset(void *dev)
 				gpu->displays[i]->ops->cursor(gpu->displays[i], id, &hidden);
 	}
 	gpu_resource_destroy_all(&gpu->resources);
+	if (gpu->remote)
+		gpu_3d_reset(gpu);
 }
 
 static void on_memory(void *dev, struct gmem *mem)
@@ -355,6 +447,8 @@ static void on_memory(void *dev, struct gmem *mem)
 	struct gpu_device *gpu = dev;
 
 	gpu_resources_move(&gpu->resources, mem);
+	if (gpu->remote)
+		gpu_3d_memory(gpu, mem);
 }
 
 static size_t get_config(void *dev, void *space)
@@ -362,6 +456,7 @@ static size_t get_config(void *dev, void *space)
 	const struct gpu_device *gpu = dev;
 	const struct virtio_gpu_config c = {
 		.num_scanouts = to_le32(gpu->cfg.n_outputs),
+		.num_capsets = to_le32(gpu->remote ? gpu->remote->n_capsets : 0),
 	};
 
 	memcpy(space, &c, sizeof(c));
@@ -394,8 +489,9 @@ const struct vhu_device gpu_vhu_device = {
 
 void gpu_device_init(struct gpu_device *gpu, const struct gpu_config *cfg)
 {
-	*gpu = (struct gpu_device){.cfg = *cfg};
+	*gpu = (struct gpu_device){.cfg = *cfg, .vhu_device = gpu_vhu_device};
 	gpu_resources_init(&gpu->resources, cfg->max_hostmem, cfg->max_resources);
+	gpu_fences_init(&gpu->fences);
 }
 
 void gpu_device_add_display(struct gpu_device *gpu, struct display *d)
@@ -405,8 +501,15 @@ void gpu_device_add_display(struct gpu_device *gpu, struct display *d)
 		gpu->qemu = d;
 }
 
+void gpu_device_set_renderer(struct gpu_device *gpu, struct remote *remote)
+{
+	gpu->remote = remote;
+	gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_VIRGL);
+}
+
 void gpu_device_finish(struct gpu_device *gpu)
 {
+	gpu_contexts_destroy(&gpu->contexts);
 	gpu_resource_destroy_all(&gpu->resources);
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->destroy(gpu->displays[i]);

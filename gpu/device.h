@@ -10,20 +10,34 @@
 #include <sys/queue.h>
 
 #include "common/vhu.h"
+#include "context.h"
 #include "display.h"
+#include "fences.h"
 #include "resource.h"
 #include "wire.h"
 
 enum { GPU_CONTROL_QUEUE, GPU_CURSOR_QUEUE, GPU_QUEUES };
 enum { GPU_DISPLAYS_MAX = 2 };
 
+struct remote;
+
 /* One command in flight; lives in its ring's array. */
 struct gpu_cmd {
 	struct vq_req req; // first
 	struct gpu_device *gpu;
 	struct gpu_request r;
+	unsigned queue;
 	unsigned waits;            // displays that are not done with it, and the device itself
-	TAILQ_ENTRY(gpu_cmd) link; // of the display that asks on its behalf
+	TAILQ_ENTRY(gpu_cmd) link; // of the display that asks on its behalf, or of the renderer
+	struct gpu_fence fence;
+	/* While the renderer has it: */
+	uint32_t seq;
+	bool by_fence;                                     // a fence answers it, unless it fails
+	void (*done)(struct gpu_cmd *cmd, uint32_t error); // the answer
+	uint64_t serial;                                   // of the resource that it is about
+	/* Of a flush, when it came: */
+	uint32_t shown_on; // a bit for each scanout
+	uint64_t switches; // of all scanouts
 };
 
 struct gpu_output {
@@ -32,7 +46,10 @@ struct gpu_output {
 
 struct gpu_scanout {
 	struct gpu_resource *res; // NULL: off
-	struct gpu_rect rect;     // within res
+	/* What displays were told of; a 3D resource comes to them with its first pixels. */
+	uint64_t told_serial; // of the resource; 0: none
+	struct gpu_rect told_rect;
+	uint64_t switched; // when it was last told at once, in gpu_device.switches
 };
 
 struct gpu_config {
@@ -46,17 +63,27 @@ struct gpu_device {
 	struct gpu_config cfg;
 	struct gpu_resources resources;
 	struct gpu_scanout scanouts[VIRTIO_GPU_MAX_SCANOUTS];
+	uint64_t switches;
 	struct display *displays[GPU_DISPLAYS_MAX];
 	unsigned n_displays;
 	struct display *qemu; // one of displays, or NULL
+	struct gpu_cursor_place {
+		uint32_t x, y;
+	} cursors[VIRTIO_GPU_MAX_SCANOUTS]; // as last asked for
+	struct vhu_device vhu_device;       // what the core sees; its `dev` is this device
+	struct remote *remote;              // the renderer; NULL: 2D only
+	struct gpu_contexts contexts;
+	struct gpu_fences fences;
 };
 
-/* What the core sees; `dev` is a struct gpu_device. */
+/* What a device is before it has a renderer. */
 extern const struct vhu_device gpu_vhu_device;
 
-/* Makes a device without displays. */
+/* Makes a device without displays and without a renderer. */
 void gpu_device_init(struct gpu_device *gpu, const struct gpu_config *cfg);
 void gpu_device_add_display(struct gpu_device *gpu, struct display *d); // owned from now on
+/* From now on 3D is offered; the renderer is ready, and stays the caller's. */
+void gpu_device_set_renderer(struct gpu_device *gpu, struct remote *remote);
 void gpu_device_finish(struct gpu_device *gpu);
 
 /* Ends a command with a response that begins with a header, which is filled in here. */
@@ -70,3 +97,12 @@ void gpu_cmd_shown(struct gpu_cmd *cmd);
 
 /* Answers GET_DISPLAY_INFO or GET_EDID from what the device itself knows. */
 void gpu_cmd_answer_locally(struct gpu_cmd *cmd);
+
+/* Ends it with a header: that of success, or a VIRTIO_GPU_RESP_ERR_*. */
+void gpu_cmd_end(struct gpu_cmd *cmd, uint32_t err);
+
+/* Shows what a flush says has changed; the displays end the command. */
+void gpu_device_show(struct gpu_cmd *cmd, struct gpu_resource *res);
+
+/* Shows the cursor of an UPDATE_CURSOR whose image is there. */
+void gpu_device_show_cursor(struct gpu_cmd *cmd, struct gpu_resource *res);

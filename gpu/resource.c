@@ -62,31 +62,144 @@ struct gpu_resource *gpu_resource_find(struct gpu_resources *rs, uint32_t id)
 	return NULL;
 }
 
+/* A place in the table for what is right otherwise. */
+static uint32_t create(struct gpu_resources *rs, uint32_t id, struct gpu_resource **out)
+{
+	if (rs->n == rs->max)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	(*out)->id = id;
+	(*out)->serial = ++rs->serials;
+	return 0;
+}
+
+static void insert(struct gpu_resources *rs, struct gpu_resource *res)
+{
+	LIST_INSERT_HEAD(&rs->buckets[res->id % GPU_RESOURCE_BUCKETS], res, link);
+	rs->n++;
+}
+
+static uint32_t make_buffer(struct gpu_resources *rs, struct gpu_resource *res, uint32_t format)
+{
+	int err = dbuf_create(
+		&rs->budget, res->width, res->height, gpu_format_fourcc(format), &res->buf);
+
+	if (err == -EINVAL)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return err < 0 ? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : 0;
+}
+
 uint32_t gpu_resource_create_2d(struct gpu_resources *rs, const struct gpu_request *r)
 {
-	uint32_t fourcc = gpu_format_fourcc(r->create_2d.format);
 	struct gpu_resource *res;
-	int err;
+	uint32_t err;
 
 	if (!r->resource_id || gpu_resource_find(rs, r->resource_id))
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	if (!fourcc)
+	if (!gpu_format_fourcc(r->create_2d.format))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	if (rs->n == rs->max)
-		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	res = calloc(1, sizeof(*res));
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	err = dbuf_create(&rs->budget, r->create_2d.width, r->create_2d.height, fourcc, &res->buf);
-	if (err < 0) {
+	err = create(rs, r->resource_id, &res);
+	if (err)
+		return err;
+	res->width = r->create_2d.width;
+	res->height = r->create_2d.height;
+	err = make_buffer(rs, res, r->create_2d.format);
+	if (err) {
 		free(res);
-		return err == -EINVAL ? VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER
-				      : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+		return err;
 	}
-	res->id = r->resource_id;
-	LIST_INSERT_HEAD(&rs->buckets[res->id % GPU_RESOURCE_BUCKETS], res, link);
-	rs->n++;
+	res->texture.format = r->create_2d.format;
+	insert(rs, res);
 	return 0;
+}
+
+/* ---- 3D ---- */
+
+enum {
+	TARGETS = 9, // buffers, and textures of eight kinds
+	TARGET_BUFFER = 0,
+	TARGET_2D = 2,
+	FORMATS = 512,
+	SIDE_MAX = 16384,
+	LAYERS_MAX = 2048,
+	LEVELS_MAX = 15,
+	SAMPLES_MAX = 32,
+};
+
+static uint32_t at_least_1(uint32_t n)
+{
+	return n ? n : 1;
+}
+
+static bool is_texture(const struct gpu_texture *t)
+{
+	if (t->target >= TARGETS || t->format >= FORMATS || !t->width || !t->height || !t->depth
+		|| t->array_size > LAYERS_MAX || t->last_level >= LEVELS_MAX
+		|| t->nr_samples > SAMPLES_MAX)
+		return false;
+	if (t->target == TARGET_BUFFER)
+		return t->height == 1 && t->depth == 1 && t->array_size <= 1;
+	return t->width <= SIDE_MAX && t->height <= SIDE_MAX && t->depth <= LAYERS_MAX;
+}
+
+/* About what the renderer takes for it: formats of more than 4 bytes a pixel are rare. */
+static uint64_t texture_bytes(const struct gpu_texture *t)
+{
+	uint64_t n = (uint64_t)t->width * t->height * t->depth * at_least_1(t->array_size)
+		* at_least_1(t->nr_samples);
+
+	if (t->target != TARGET_BUFFER)
+		n *= BYTES_A_PIXEL;
+	return t->last_level ? n + n / 3 : n;
+}
+
+uint32_t gpu_resource_create_3d(struct gpu_resources *rs, const struct gpu_request *r)
+{
+	const struct gpu_texture *t = &r->create_3d;
+	struct gpu_resource *res;
+	uint32_t err;
+
+	if (!r->resource_id || gpu_resource_find(rs, r->resource_id))
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!is_texture(t))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	err = create(rs, r->resource_id, &res);
+	if (err)
+		return err;
+	if (dbuf_charge(&rs->budget, texture_bytes(t)) < 0) {
+		free(res);
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	}
+	res->charged = texture_bytes(t);
+	res->width = t->width;
+	res->height = t->height;
+	res->is_3d = true;
+	res->texture = *t;
+	insert(rs, res);
+	return 0;
+}
+
+uint32_t gpu_resource_make_buffer(struct gpu_resources *rs, struct gpu_resource *res)
+{
+	const struct gpu_texture *t = &res->texture;
+
+	if (t->target != TARGET_2D || t->nr_samples > 1 || !gpu_format_fourcc(t->format))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return make_buffer(rs, res, t->format);
+}
+
+bool gpu_texture_has(const struct gpu_texture *t, uint32_t level, const struct gpu_box *box)
+{
+	uint32_t layers;
+
+	if (level > t->last_level || !box->width || !box->height || !box->depth)
+		return false;
+	layers = t->array_size > 1 ? t->array_size : at_least_1(t->depth >> level);
+	return range_within(box->x, box->width, at_least_1(t->width >> level))
+		&& range_within(box->y, box->height, at_least_1(t->height >> level))
+		&& range_within(box->z, box->depth, layers);
 }
 
 void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res)
@@ -94,6 +207,7 @@ void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res)
 	gpu_resource_detach(rs, res);
 	LIST_REMOVE(res, link);
 	rs->n--;
+	dbuf_uncharge(&rs->budget, res->charged);
 	dbuf_unref(res->buf);
 	free(res);
 }

@@ -30,8 +30,16 @@ struct gpu_backing {
 struct gpu_resource {
 	LIST_ENTRY(gpu_resource) link; // gpu_resources.buckets
 	uint32_t id;
-	uint32_t scanouts; // a bit for each that shows it
-	struct dbuf *buf;
+	uint64_t serial;                                // no other one has ever had it
+	uint32_t width, height;                         // pixels
+	uint32_t scanouts;                              // a bit for each that shows it
+	struct gpu_rect views[VIRTIO_GPU_MAX_SCANOUTS]; // what of it each of them shows, or showed
+	struct dbuf *buf;                               // NULL: of 3D, and never shown
+	bool is_3d;                                     // its pixels are the renderer's
+	bool in_renderer;                               // the renderer has it, too
+	bool stale;                                     // the next flush is of all that is shown
+	struct gpu_texture texture;                     // of 3D
+	uint64_t charged;            // to the budget, for what the renderer takes
 	struct gpu_backing *backing; // NULL while none is attached
 	bool has_uuid;
 	uint8_t uuid[16];
@@ -40,6 +48,7 @@ struct gpu_resource {
 struct gpu_resources {
 	LIST_HEAD(, gpu_resource) buckets[GPU_RESOURCE_BUCKETS];
 	unsigned n, max;
+	uint64_t serials;
 	struct dbuf_budget budget;
 };
 
@@ -50,6 +59,15 @@ void gpu_resources_init(struct gpu_resources *rs, uint64_t max_bytes, unsigned m
 struct gpu_resource *gpu_resource_find(struct gpu_resources *rs, uint32_t id);
 
 uint32_t gpu_resource_create_2d(struct gpu_resources *rs, const struct gpu_request *r);
+
+/* Of 3D there is only what must be known here: its measures, its place in the table. */
+uint32_t gpu_resource_create_3d(struct gpu_resources *rs, const struct gpu_request *r);
+
+/* Makes the buffer that a 3D resource is shown from. ERR_INVALID_PARAMETER for what is no picture. */
+uint32_t gpu_resource_make_buffer(struct gpu_resources *rs, struct gpu_resource *res);
+
+/* True when the box is not empty and lies within this level of the texture. */
+bool gpu_texture_has(const struct gpu_texture *t, uint32_t level, const struct gpu_box *box);
 void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res);
 void gpu_resource_destroy_all(struct gpu_resources *rs);
 

@@ -279,9 +279,10 @@ static void check_pixels(const struct peer_screen *seen, const struct gpu_scanou
 {
 	const struct resource *f = &resources[s->res->id - 1];
 	const struct dbuf *buf = s->res->buf;
-	const uint8_t *from = buf->map + (size_t)s->rect.y * buf->stride + s->rect.x * 4;
+	const uint8_t *from = buf->map + (size_t)s->told_rect.y * buf->stride + s->told_rect.x * 4;
 
-	FUZZ_CHECK(seen->pixels && seen->width == s->rect.width && seen->height == s->rect.height);
+	FUZZ_CHECK(seen->pixels && seen->width == s->told_rect.width
+		&& seen->height == s->told_rect.height);
 	for (size_t y = 0; y < seen->height; y++)
 		FUZZ_CHECK(same_row(
 			f, from + y * buf->stride, seen->pixels + y * seen->width, seen->width));
@@ -328,7 +329,7 @@ static void check_scanouts(struct run *r)
 		transfer(r, i);
 	for (unsigned i = 0; i < SCANOUTS; i++) {
 		const struct gpu_scanout s = r->g.gpu.scanouts[i];
-		const struct virtio_gpu_rect rect = gpu_wire_rect(&s.rect);
+		const struct virtio_gpu_rect rect = gpu_wire_rect(&s.told_rect);
 
 		if (!s.res)
 			continue;

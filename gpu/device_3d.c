@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#define LOG_TOPIC "gpu"
+#include "device_3d.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "damage.h"
+#include "remote.h"
+
+enum { BIND_RENDER_TARGET = 1 << 1, BIND_SAMPLER_VIEW = 1 << 3, TARGET_2D = 2 };
+
+/* ---- asking ---- */
+
+static uint32_t error_of(int err)
+{
+	return err == -ENOMEM || err == -ENOBUFS || err == -EMFILE
+		? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
+		: (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+/* The command's answer is that of the renderer, at its fence when it has one. */
+static void prepare(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m)
+{
+	cmd->done = gpu_cmd_end;
+	m->fence = cmd->r.hdr.flags & VIRTIO_GPU_FLAG_FENCE ? 1 : 0;
+	gpu_fences_begin(&gpu->fences, cmd);
+}
+
+static void ask(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m)
+{
+	int err;
+
+	prepare(gpu, cmd, m);
+	err = remote_ask(gpu->remote, m, -1, cmd);
+	if (err < 0)
+		cmd->done(cmd, error_of(err));
+}
+
+static void ask_with(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m,
+	struct iov_cursor from)
+{
+	int err;
+
+	prepare(gpu, cmd, m);
+	err = remote_ask_with(gpu->remote, m, from, cmd);
+	if (err < 0)
+		cmd->done(cmd, error_of(err));
+}
+
+/* Nobody waits for it. What cannot be said to a renderer that is there would be missing later. */
+static void tell(struct gpu_device *gpu, struct renderer_message *m, int fd)
+{
+	int err = remote_ask(gpu->remote, m, fd, NULL);
+
+	if (err < 0 && err != -ENOTCONN)
+		part_kill(&gpu->remote->part, "does not keep up");
+}
+
+/* ---- capability sets ---- */
+
+void gpu_3d_get_capset_info(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	uint32_t i = cmd->r.get_capset_info.index;
+	struct virtio_gpu_resp_capset_info resp = {0};
+	const struct renderer_capset *c;
+
+	if (i >= gpu->remote->n_capsets) {
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		return;
+	}
+	c = &gpu->remote->capsets[i];
+	resp.capset_id = to_le32(c->id);
+	resp.capset_max_version = to_le32(c->max_version);
+	resp.capset_max_size = to_le32(c->size);
+	gpu_cmd_reply(cmd, VIRTIO_GPU_RESP_OK_CAPSET_INFO, &resp, sizeof(resp));
+}
+
+void gpu_3d_get_capset(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct {
+		struct virtio_gpu_ctrl_hdr hdr;
+		uint8_t bytes[RENDERER_CAPSET_BYTES];
+	} resp;
+
+	for (unsigned i = 0; i < gpu->remote->n_capsets; i++) {
+		const struct renderer_capset *c = &gpu->remote->capsets[i];
+
+		if (c->id != cmd->r.get_capset.id || cmd->r.get_capset.version > c->max_version)
+			continue;
+		memcpy(resp.bytes, c->bytes, c->size);
+		gpu_cmd_reply(cmd, VIRTIO_GPU_RESP_OK_CAPSET, &resp,
+			(uint32_t)sizeof(resp.hdr) + c->size);
+		return;
+	}
+	gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+}
+
+/* ---- contexts ---- */
+
+/* The context that a command is in. False, and the command has ended: there is none. */
+static bool find_context(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_context **out)
+{
+	*out = gpu_context_find(&gpu->contexts, cmd->r.hdr.ctx_id);
+	if (*out)
+		return true;
+	gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	return false;
+}
+
+static void context_made(struct gpu_cmd *cmd, uint32_t err)
+{
+	struct gpu_context *c = gpu_context_find(&cmd->gpu->contexts, cmd->r.hdr.ctx_id);
+
+	if (err && c)
+		gpu_context_destroy(&cmd->gpu->contexts, c);
+	gpu_cmd_end(cmd, err);
+}
+
+void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {.what = RENDERER_CONTEXT_CREATE, .ctx = cmd->r.hdr.ctx_id};
+	uint32_t err = gpu_context_create(&gpu->contexts, cmd->r.hdr.ctx_id);
+	int sent;
+
+	if (err) {
+		gpu_cmd_end(cmd, err);
+		return;
+	}
+	m.name.len = cmd->r.ctx_create.name_len;
+	memcpy(m.name.text, cmd->r.ctx_create.name, m.name.len);
+	prepare(gpu, cmd, &m);
+	cmd->done = context_made;
+	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	if (sent < 0)
+		cmd->done(cmd, error_of(sent));
+}
+
+void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {.what = RENDERER_CONTEXT_DESTROY, .ctx = cmd->r.hdr.ctx_id};
+	struct gpu_context *c;
+	bool lost;
+
+	if (!find_context(gpu, cmd, &c))
+		return;
+	lost = c->lost;
+	gpu_context_destroy(&gpu->contexts, c);
+	if (lost)
+		gpu_cmd_end(cmd, 0);
+	else
+		ask(gpu, cmd, &m);
+}
+
+static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd);
+static void tell_buffer(struct gpu_device *gpu, struct gpu_resource *res);
+
+/* A 2D resource becomes known to the renderer: a texture of its own, with the same pixels. */
+static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_CREATE, .res = res->id};
+	const struct gpu_rect all = {0, 0, res->width, res->height};
+
+	m.texture = (struct gpu_texture){.target = TARGET_2D,
+		.format = res->texture.format,
+		.bind = BIND_RENDER_TARGET | BIND_SAMPLER_VIEW,
+		.width = res->width,
+		.height = res->height,
+		.depth = 1,
+		.array_size = 1};
+	tell(gpu, &m, -1);
+	res->in_renderer = true;
+	tell_buffer(gpu, res);
+	gpu_3d_upload(gpu, res, &all);
+	if (res->backing && res->backing->n_iov)
+		tell_backing(gpu, res, NULL);
+}
+
+void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	bool attach = cmd->r.hdr.type == VIRTIO_GPU_CMD_CTX_ATTACH_RESOURCE;
+	struct renderer_message m = {
+		.what = attach ? RENDERER_CONTEXT_ATTACH : RENDERER_CONTEXT_DETACH,
+		.ctx = cmd->r.hdr.ctx_id,
+		.res = cmd->r.resource_id};
+	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
+	struct gpu_context *c;
+
+	if (!find_context(gpu, cmd, &c))
+		return;
+	if (!res) {
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
+		return;
+	}
+	if (attach && !c->lost && !res->is_3d && !res->in_renderer)
+		bring_in(gpu, res);
+	if (c->lost || !res->in_renderer)
+		gpu_cmd_end(cmd, attach ? VIRTIO_GPU_RESP_ERR_UNSPEC : 0);
+	else
+		ask(gpu, cmd, &m);
+}
+
+void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {.what = RENDERER_SUBMIT, .ctx = cmd->r.hdr.ctx_id};
+	const struct iovec *iov = vq_req_out(&cmd->req);
+	uint32_t size = cmd->r.submit.size;
+	struct gpu_context *c;
+
+	if (!find_context(gpu, cmd, &c))
+		return;
+	if (size % 4 || size > RENDERER_STREAM_MAX
+		|| cmd->req.out_len < GPU_WIRE_STREAM_AT + size) {
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+		return;
+	}
+	if (c->lost) {
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+		return;
+	}
+	m.bytes.size = size;
+	if (!size) // only its fence is wanted
+		ask(gpu, cmd, &m);
+	else
+		ask_with(gpu, cmd, &m, iov_cursor_at(iov, cmd->req.n_out, GPU_WIRE_STREAM_AT));
+}
+
+/* ---- resources ---- */
+
+/* A resource that was there when the command was sent, and is still. */
+static struct gpu_resource *find_again(struct gpu_cmd *cmd)
+{
+	struct gpu_resource *res = gpu_resource_find(&cmd->gpu->resources, cmd->r.resource_id);
+
+	return res && res->serial == cmd->serial ? res : NULL;
+}
+
+static void made(struct gpu_cmd *cmd, uint32_t err)
+{
+	struct gpu_resource *res = find_again(cmd);
+
+	if (err && res && !res->scanouts)
+		gpu_resource_destroy(&cmd->gpu->resources, res);
+	gpu_cmd_end(cmd, err);
+}
+
+void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {
+		.what = RENDERER_CREATE, .res = cmd->r.resource_id, .texture = cmd->r.create_3d};
+	uint32_t err = gpu_resource_create_3d(&gpu->resources, &cmd->r);
+	struct gpu_resource *res;
+	int sent;
+
+	if (err) {
+		gpu_cmd_end(cmd, err);
+		return;
+	}
+	res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
+	res->in_renderer = true;
+	cmd->serial = res->serial;
+	prepare(gpu, cmd, &m);
+	cmd->done = made;
+	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	if (sent < 0)
+		cmd->done(cmd, error_of(sent));
+}
+
+void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_UNREF, .res = res->id};
+
+	gpu_resource_destroy(&gpu->resources, res);
+	ask(gpu, cmd, &m); // its pages are the guest's again when it is answered
+}
+
+/* The pages as they are now; cmd may be NULL. */
+static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd)
+{
+	struct gpu_backing *b = res->backing;
+	struct renderer_message m = {.what = RENDERER_BACKING_ATTACH, .res = res->id};
+	struct iovec entries = {b->entries, b->n_entries * sizeof(b->entries[0])};
+	int err;
+
+	m.bytes.size = (uint32_t)entries.iov_len;
+	if (cmd) {
+		ask_with(gpu, cmd, &m, iov_cursor_at(&entries, 1, 0));
+		return;
+	}
+	err = remote_ask_with(gpu->remote, &m, iov_cursor_at(&entries, 1, 0), NULL);
+	if (err < 0 && err != -ENOTCONN)
+		part_kill(&gpu->remote->part, "does not keep up");
+}
+
+void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	if (res->backing->n_entries)
+		tell_backing(gpu, res, cmd);
+	else
+		gpu_cmd_end(cmd, 0);
+}
+
+void gpu_3d_detach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_BACKING_DETACH, .res = res->id};
+
+	ask(gpu, cmd, &m);
+}
+
+/*
+ * What lies where in the backing depends on the format, of which only the library knows how many bytes
+ * it takes: it checks that the transfer ends within the pages.
+ */
+static uint32_t check_transfer(struct gpu_device *gpu, const struct gpu_request *r)
+{
+	const struct gpu_resource *res = gpu_resource_find(&gpu->resources, r->resource_id);
+	const struct gpu_context *c = gpu_context_find(&gpu->contexts, r->hdr.ctx_id);
+
+	if (!res || !res->is_3d)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (r->hdr.ctx_id && !c)
+		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
+	if (!res->in_renderer || (c && c->lost) || !res->backing || !res->backing->n_iov)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (!gpu_texture_has(&res->texture, r->transfer_3d.level, &r->transfer_3d.box)
+		|| r->transfer_3d.offset >= res->backing->size)
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return 0;
+}
+
+void gpu_3d_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	const struct gpu_request *r = &cmd->r;
+	bool to_host = r->hdr.type == VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D;
+	struct renderer_message m = {.what = to_host ? RENDERER_TO_HOST : RENDERER_FROM_HOST,
+		.ctx = r->hdr.ctx_id,
+		.res = r->resource_id,
+		.transfer = {r->transfer_3d.box, r->transfer_3d.offset, r->transfer_3d.level,
+			r->transfer_3d.stride, r->transfer_3d.layer_stride}};
+	uint32_t err = check_transfer(gpu, r);
+
+	if (err)
+		gpu_cmd_end(cmd, err);
+	else
+		ask(gpu, cmd, &m);
+}
+
+/* ---- what is shown ---- */
+
+static void tell_buffer(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_BUFFER,
+		.res = res->id,
+		.buffer = {res->buf->stride, res->buf->size}};
+
+	tell(gpu, &m, res->buf->fd);
+}
+
+void gpu_3d_upload(struct gpu_device *gpu, struct gpu_resource *res, const struct gpu_rect *rect)
+{
+	struct renderer_message m = {.what = RENDERER_UPLOAD, .res = res->id, .rect = *rect};
+
+	tell(gpu, &m, -1);
+}
+
+uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	uint32_t err;
+
+	res->stale = true;
+	if (res->buf)
+		return 0;
+	err = gpu_resource_make_buffer(&gpu->resources, res);
+	if (!err && res->in_renderer)
+		tell_buffer(gpu, res);
+	return err;
+}
+
+/* A renderer that fails has still the picture from before. */
+static void flushed(struct gpu_cmd *cmd, uint32_t err)
+{
+	struct gpu_resource *res = find_again(cmd);
+
+	if (err && res)
+		res->stale = true;
+	if (!res || (err && res->is_3d))
+		gpu_cmd_end(cmd, err);
+	else
+		gpu_device_show(cmd, res);
+}
+
+/* All that scanouts show of it, or of that what the flush names. */
+static struct gpu_rect shown_part(const struct gpu_resource *res)
+{
+	struct damage all = {0};
+
+	for (unsigned id = 0; res->scanouts >> id; id++)
+		if (res->scanouts >> id & 1)
+			damage_add(&all, &res->views[id]);
+	if (all.n == 1)
+		return all.rects[0];
+	return (struct gpu_rect){0, 0, res->width, res->height};
+}
+
+static void ask_for_pixels(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
+	const struct gpu_rect *rect)
+{
+	struct renderer_message m = {.what = RENDERER_SHOW, .res = res->id, .rect = *rect};
+	int err;
+
+	cmd->serial = res->serial;
+	err = remote_ask(gpu->remote, &m, -1, cmd);
+	if (err < 0)
+		cmd->done(cmd, error_of(err));
+}
+
+void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	struct gpu_rect shown = shown_part(res), rect = shown;
+
+	if (!res->scanouts) {
+		gpu_cmd_end(cmd, 0);
+		return;
+	}
+	if (!res->stale)
+		rect = rect_intersect(&cmd->r.flush.rect, &shown);
+	if (!rect.width) {
+		gpu_cmd_end(cmd, 0);
+		return;
+	}
+	res->stale = false;
+	cmd->done = flushed;
+	ask_for_pixels(gpu, cmd, res, &rect);
+}
+
+static void cursor_read(struct gpu_cmd *cmd, uint32_t err)
+{
+	struct gpu_resource *res = find_again(cmd);
+
+	if (err || !res)
+		gpu_cmd_end(cmd, err);
+	else
+		gpu_device_show_cursor(cmd, res);
+}
+
+void gpu_3d_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	const struct gpu_rect all = {0, 0, res->width, res->height};
+	uint32_t err = gpu_3d_show(gpu, res);
+
+	if (err) {
+		gpu_cmd_end(cmd, err);
+		return;
+	}
+	cmd->done = cursor_read;
+	ask_for_pixels(gpu, cmd, res, &all);
+}
+
+/* ---- what happens to all ---- */
+
+static void for_all(struct gpu_device *gpu, void (*run)(struct gpu_device *, struct gpu_resource *))
+{
+	struct gpu_resource *res;
+
+	for (unsigned i = 0; i < GPU_RESOURCE_BUCKETS; i++)
+		LIST_FOREACH (res, &gpu->resources.buckets[i], link)
+			run(gpu, res);
+}
+
+static void take_pages(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_BACKING_DETACH, .res = res->id};
+
+	if (res->in_renderer && res->backing)
+		tell(gpu, &m, -1);
+}
+
+static void give_pages(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	if (res->in_renderer && res->backing && res->backing->n_iov)
+		tell_backing(gpu, res, NULL);
+}
+
+void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem)
+{
+	for_all(gpu, take_pages);
+	remote_set_memory(gpu->remote, mem);
+	for_all(gpu, give_pages);
+}
+
+static void lose(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	(void)gpu;
+	res->in_renderer = false;
+}
+
+void gpu_3d_lost(struct gpu_device *gpu)
+{
+	gpu_contexts_lose(&gpu->contexts);
+	for_all(gpu, lose);
+}
+
+void gpu_3d_reset(struct gpu_device *gpu)
+{
+	struct renderer_message m = {.what = RENDERER_RESET};
+
+	gpu_contexts_destroy(&gpu->contexts);
+	tell(gpu, &m, -1);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The commands of 3D (VIRTIO 1.3, 5.7.6.8 and on), and what those of 2D have to say to the renderer. All is checked
+ * here; then it goes to the renderer, whose answer ends the command.
+ */
+#include "device.h"
+
+/* For the command table. There is a renderer when they are called. */
+void gpu_3d_get_capset_info(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_get_capset(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd);
+void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd);
+
+/* For a resource that the renderer has. Each ends the command, now or later. */
+void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_detach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+/* Brings what has changed into the buffer, then shows it. */
+void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+
+/* A 2D transfer has changed this rectangle. */
+void gpu_3d_upload(struct gpu_device *gpu, struct gpu_resource *res, const struct gpu_rect *rect);
+
+/* The resource is going to be shown. 0 or a VIRTIO_GPU_RESP_ERR_*. */
+uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res);
+
+void gpu_3d_reset(struct gpu_device *gpu);
+void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem);
+/* The renderer died. */
+void gpu_3d_lost(struct gpu_device *gpu);

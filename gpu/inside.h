@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * What every renderer's inside needs, whatever its library: the messages, the guest's memory, the
+ * ring, and a table of resources with their pages. In a part's process, on its only thread but for
+ * inside_answer().
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "common/gmem.h"
+#include "renderer.h"
+
+enum { INSIDE_BUCKETS = 1024 };
+
+struct inside_resource {
+	LIST_ENTRY(inside_resource) link;
+	uint32_t id;
+	struct gpu_texture texture;
+	struct iovec *iov; // its pages; NULL: none
+	unsigned n_iov;
+	struct gmem *mem; // a reference, for the pages
+	struct {
+		uint8_t *map; // NULL: none
+		uint64_t size;
+		uint32_t stride;
+	} buffer;
+};
+
+struct inside_context {
+	LIST_ENTRY(inside_context) link;
+	uint32_t id;
+};
+
+struct inside {
+	int sock;
+	struct gmem *mem;
+	struct renderer_ring *ring; // NULL: no hello yet
+	LIST_HEAD(, inside_resource) resources[INSIDE_BUCKETS];
+	LIST_HEAD(, inside_context) contexts;
+};
+
+/* A message's descriptor is closed behind it unless it was taken (*fd = -1). */
+typedef uint32_t inside_handler(struct inside *in, const struct renderer_message *m, int *fd);
+
+/* 0 or negative errno. */
+int inside_init(struct inside *in, int sock);
+
+/*
+ * Takes one message. What is not of the library is done here; the rest is found in handlers (by
+ * enum renderer_request; NULL: -ENOSYS), whose result is the answer's. `fence` is called in the place
+ * of an answer when one is wanted. 1, or 0 when the device is gone, or negative errno.
+ */
+int inside_turn(struct inside *in, inside_handler *const *handlers, void (*fence)(uint32_t seq));
+
+/* Any thread. */
+void inside_answer(const struct inside *in, uint32_t what, uint32_t seq, uint32_t result);
+void inside_capset(const struct inside *in, const struct renderer_capset *capset);
+
+/* NULL when there is none. */
+struct inside_resource *inside_find(struct inside *in, uint32_t id);
+/* A new one, without pages. NULL: it is there already, or no memory. */
+struct inside_resource *inside_add(struct inside *in, uint32_t id, const struct gpu_texture *t);
+/* Forgets it. The library has let go of its pages. */
+void inside_remove(struct inside *in, struct inside_resource *res);
+
+bool inside_context_add(struct inside *in, uint32_t id);
+void inside_context_remove(struct inside *in, uint32_t id);
+
+/* Finds the pages that a message lists, in res->iov. False, and none, when they are not all there. */
+bool inside_resolve(
+	struct inside *in, struct inside_resource *res, const void *entries, uint32_t size);
+void inside_drop_pages(struct inside_resource *res);
+
+/* The bytes of a message, valid until inside_bytes_done(). NULL: they cannot be had. */
+void *inside_bytes(struct inside *in, const struct renderer_message *m, int fd);
+void inside_bytes_done(struct inside *in, const struct renderer_message *m, void *bytes);
+
+/* Maps a buffer to be shown. 0 or a VIRTIO_GPU_RESP_ERR_*. */
+uint32_t inside_buffer(struct inside *in, const struct renderer_message *m, int fd);

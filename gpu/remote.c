@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#define LOG_TOPIC "gpu"
+#include "remote.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/bytes.h"
+#include "common/fd.h"
+#include "common/gmem.h"
+#include "common/log.h"
+#include "device.h"
+
+enum { RING_SIZE = RENDERER_RING_DATA + RENDERER_RING_BYTES, RING_ALIGN = 16 };
+
+static struct remote *of(struct part *p)
+{
+	return CONTAINER_OF(p, struct remote, part);
+}
+
+/* ---- asking ---- */
+
+int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_cmd *cmd)
+{
+	int err;
+
+	m->seq = ++r->seq;
+	err = part_send(&r->part, m, sizeof(*m), fd);
+	if (err < 0 || !cmd)
+		return err;
+	cmd->seq = m->seq;
+	cmd->by_fence = m->fence;
+	TAILQ_INSERT_TAIL(&r->asked, cmd, link);
+	return 0;
+}
+
+/* How much of the ring is free. What the renderer says of it must be possible. */
+static uint64_t ring_room(struct remote *r)
+{
+	const struct renderer_ring *shared = (const void *)r->ring.map;
+	uint64_t consumed = __atomic_load_n(&shared->consumed, __ATOMIC_ACQUIRE);
+
+	if (consumed < r->ring.consumed || consumed > r->ring.produced) {
+		part_kill(&r->part, "claims to have read what was not written");
+		return 0;
+	}
+	r->ring.consumed = consumed;
+	return RENDERER_RING_BYTES - (r->ring.produced - consumed);
+}
+
+/* A piece of the ring. NULL: there is none of that size now. */
+static uint8_t *take_ring(struct remote *r, struct renderer_message *m)
+{
+	uint64_t size = (m->bytes.size + RING_ALIGN - 1u) / RING_ALIGN * RING_ALIGN;
+	uint64_t at = r->ring.produced % RENDERER_RING_BYTES;
+	uint64_t skip = at + size > RENDERER_RING_BYTES ? RENDERER_RING_BYTES - at : 0;
+
+	if (size > RENDERER_RING_BYTES / 2 || ring_room(r) < skip + size)
+		return NULL;
+	r->ring.produced += skip + size;
+	m->bytes.at = (uint32_t)(skip ? 0 : at);
+	m->ring_end = r->ring.produced;
+	return r->ring.map + RENDERER_RING_DATA + m->bytes.at;
+}
+
+/* Memory of its own, where the ring has no place. */
+static int ask_beside(
+	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd)
+{
+	_cleanup_fd_ int fd = fd_memfd("virga-stream", m->bytes.size);
+	void *map;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, m->bytes.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	iov_cursor_read(&from, map, m->bytes.size);
+	munmap(map, m->bytes.size);
+	m->bytes.at = RENDERER_NOT_IN_RING;
+	return remote_ask(r, m, fd, cmd);
+}
+
+int remote_ask_with(
+	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd)
+{
+	uint8_t *to;
+
+	if (!part_is_there(&r->part))
+		return -ENOTCONN;
+	to = take_ring(r, m);
+	if (!to)
+		return ask_beside(r, m, from, cmd);
+	iov_cursor_read(&from, to, m->bytes.size);
+	return remote_ask(r, m, -1, cmd);
+}
+
+/* ---- answers ---- */
+
+static void answer(struct remote *r, struct gpu_cmd *cmd, uint32_t result)
+{
+	TAILQ_REMOVE(&r->asked, cmd, link);
+	cmd->done(cmd, result);
+}
+
+static uint32_t result_of(uint32_t result)
+{
+	bool known = result >= VIRTIO_GPU_RESP_ERR_UNSPEC
+		&& result <= VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+
+	return !result || known ? result : (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+/* Nobody may be waiting for it: what the ring had forgotten when it stopped is answered all the same. */
+static void on_done(struct remote *r, const struct renderer_answer *a)
+{
+	struct gpu_cmd *cmd;
+
+	TAILQ_FOREACH (cmd, &r->asked, link) {
+		if (cmd->seq != a->seq)
+			continue;
+		answer(r, cmd, result_of(a->result));
+		return;
+	}
+}
+
+static void on_fence(struct remote *r, const struct renderer_answer *a)
+{
+	struct gpu_cmd *cmd, *next;
+
+	for (cmd = TAILQ_FIRST(&r->asked); cmd; cmd = next) {
+		next = TAILQ_NEXT(cmd, link);
+		if ((int32_t)(a->seq - cmd->seq) < 0)
+			break;
+		if (cmd->by_fence)
+			answer(r, cmd, 0);
+	}
+}
+
+/* One that was started again tells of them once more: they are the same. */
+static void on_capset(struct remote *r, const struct renderer_capset *c)
+{
+	if (r->ready || r->n_capsets == RENDERER_CAPSETS_MAX || !c->size
+		|| c->size > sizeof(c->bytes))
+		return;
+	r->capsets[r->n_capsets++] = *c;
+}
+
+static void on_message(struct part *p, const void *bytes, size_t len)
+{
+	struct remote *r = of(p);
+	struct renderer_answer a;
+	static struct renderer_capset c;
+
+	memcpy(&a, bytes, len < sizeof(a) ? len : sizeof(a));
+	if (len == sizeof(c) && a.what == RENDERER_CAPSET) {
+		memcpy(&c, bytes, sizeof(c));
+		on_capset(r, &c);
+	} else if (len == sizeof(a) && a.what == RENDERER_READY) {
+		r->ready = true;
+		r->part.limits = (struct part_limits)PART_LIMITS;
+	} else if (len == sizeof(a) && a.what == RENDERER_DONE) {
+		on_done(r, &a);
+	} else if (len == sizeof(a) && a.what == RENDERER_FENCE) {
+		on_fence(r, &a);
+	} else {
+		part_kill(p, "says what is no answer");
+	}
+}
+
+/* ---- guest memory ---- */
+
+static void tell_region(struct remote *r, const struct gmem_region *region, uint32_t what)
+{
+	struct gmem_desc desc;
+	int fd = gmem_region_fd(region, &desc);
+	struct renderer_message m = {
+		.what = what, .memory = {desc.gpa, desc.size, desc.mmap_offset}};
+	int err = remote_ask(r, &m, what == RENDERER_MEMORY_ADD ? fd : -1, NULL);
+
+	if (err == -ENOBUFS || err == -ENOMEM)
+		part_kill(&r->part, "does not take what it must know of memory");
+}
+
+void remote_set_memory(struct remote *r, struct gmem *mem)
+{
+	struct gmem *old = r->mem;
+
+	if (mem == old)
+		return;
+	r->mem = gmem_ref(mem);
+	for (unsigned i = 0; old && i < old->n; i++)
+		tell_region(r, &old->regions[i], RENDERER_MEMORY_REMOVE);
+	for (unsigned i = 0; i < mem->n; i++)
+		tell_region(r, &mem->regions[i], RENDERER_MEMORY_ADD);
+	gmem_unref(old);
+}
+
+/* ---- life ---- */
+
+static void drop_ring(struct remote *r)
+{
+	if (r->ring.map)
+		munmap(r->ring.map, RING_SIZE);
+	fd_close(&r->ring.fd);
+	r->ring.map = NULL;
+}
+
+/* A new one for each renderer: one that was taken over may still be looking at the last one. */
+static int make_ring(struct remote *r)
+{
+	void *map;
+
+	drop_ring(r);
+	r->ring.produced = r->ring.consumed = 0;
+	r->ring.fd = fd_memfd("virga-ring", RING_SIZE);
+	if (r->ring.fd < 0)
+		return r->ring.fd;
+	map = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, r->ring.fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	r->ring.map = map;
+	return 0;
+}
+
+static void on_begun(struct part *p)
+{
+	struct remote *r = of(p);
+	struct renderer_message hello = {.what = RENDERER_HELLO};
+
+	if (make_ring(r) < 0) {
+		part_kill(p, "cannot be used: no memory");
+		return;
+	}
+	remote_ask(r, &hello, r->ring.fd, NULL);
+	for (unsigned i = 0; r->mem && i < r->mem->n; i++)
+		tell_region(r, &r->mem->regions[i], RENDERER_MEMORY_ADD);
+}
+
+void remote_release(struct remote *r, unsigned queue)
+{
+	struct gpu_cmd *cmd, *next;
+
+	for (cmd = TAILQ_FIRST(&r->asked); cmd; cmd = next) {
+		next = TAILQ_NEXT(cmd, link);
+		if (cmd->queue == queue)
+			answer(r, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
+	}
+}
+
+static void on_death(struct part *p, bool for_good)
+{
+	struct remote *r = of(p);
+
+	r->dead = for_good;
+	r->lost(r);
+	for (unsigned queue = 0; queue < GPU_QUEUES; queue++)
+		remote_release(r, queue);
+}
+
+int remote_init(struct remote *r, struct loop *loop, struct nursery *n)
+{
+	TAILQ_INIT(&r->asked);
+	r->ring.fd = -1;
+	r->part.limits = (struct part_limits){1, INT64_MAX}; // what does not begin never will
+	r->part.begun = on_begun;
+	r->part.message = on_message;
+	r->part.died = on_death;
+	return part_init(&r->part, loop, n);
+}
+
+bool remote_wait_ready(struct remote *r, struct loop *loop, int64_t timeout_ns)
+{
+	int64_t end = loop_now() + timeout_ns, left;
+
+	while (!r->ready && !r->dead && (left = end - loop_now()) > 0)
+		if (loop_turn(loop, (int)(left / 1000000) + 1) < 0)
+			return false;
+	return r->ready;
+}
+
+void remote_finish(struct remote *r)
+{
+	if (!r->part.loop)
+		return;
+	part_finish(&r->part);
+	drop_ring(r);
+	gmem_unref(r->mem);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * The device's half of a renderer: asks it (renderer.h), matches its answers with the commands that
+ * wait for them, keeps it in step with the guest's memory, and mourns it. What it answers is not
+ * trusted: it may end commands with any error, early or late, and no more than that.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "common/iov.h"
+#include "common/part.h"
+#include "renderer.h"
+
+struct gmem;
+struct gpu_cmd;
+
+struct remote {
+	/* It died, and all that it had. What waited for it has not been answered yet. */
+	void (*lost)(struct remote *r);
+
+	struct part part;
+	struct gmem *mem; // that it has been told of; a reference; NULL: none
+	struct {
+		int fd; // -1: none
+		uint8_t *map;
+		uint64_t produced, consumed; // bytes; as last read
+	} ring;
+	uint32_t seq; // of the last question
+	TAILQ_HEAD(remote_cmds, gpu_cmd) asked;
+	bool ready, dead; // it has been ready once; it will not be any more
+	unsigned n_capsets;
+	struct renderer_capset capsets[RENDERER_CAPSETS_MAX];
+};
+
+/* Starts it. `lost` is set by the caller. 0 or negative errno. */
+int remote_init(struct remote *r, struct loop *loop, struct nursery *n);
+/* Fine for one that is all zeros. */
+void remote_finish(struct remote *r);
+
+/* Turns the loop until it is ready. False: it will not be, or takes too long. */
+bool remote_wait_ready(struct remote *r, struct loop *loop, int64_t timeout_ns);
+
+/*
+ * Asks. m->seq is filled in; fd (-1: none) goes with it and stays the caller's. cmd->done is called
+ * once with the answer, and not before this returns; NULL: nobody wants to know. -ENOTCONN while there
+ * is no renderer, -ENOBUFS when too much waits for it already.
+ */
+int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_cmd *cmd);
+
+/* Asks with m->bytes.size bytes, not none, which are read once. Also -ENOMEM. */
+int remote_ask_with(
+	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd);
+
+/* The guest's memory is now this. No resource has pages at the renderer meanwhile. */
+void remote_set_memory(struct remote *r, struct gmem *mem);
+
+/* Ends all commands of this queue that wait for an answer: it stops. */
+void remote_release(struct remote *r, unsigned queue);
