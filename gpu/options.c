@@ -15,7 +15,7 @@ static int set_display(void *target, const char *value)
 	struct gpu_options *g = target;
 
 	g->png_dir = NULL;
-	g->sandbox = (struct sandbox_profile){0};
+	memset(g->sandbox.paths, 0, sizeof(g->sandbox.paths));
 	if (!strncmp(value, "png:", 4) && value[4]) {
 		g->png_dir = value + 4;
 		g->sandbox.paths[0] = (struct sandbox_path){g->png_dir, .writable = true};
@@ -59,12 +59,35 @@ static int set_max_hostmem(void *target, const char *value)
 	return 0;
 }
 
+static int set_virgl(void *target, const char *value)
+{
+	(void)value;
+	((struct gpu_options *)target)->virgl = true;
+	return 0;
+}
+
+/* A renderer in our process compiles its shaders here. */
+static int set_isolate(void *target, const char *value)
+{
+	struct gpu_options *g = target;
+
+	g->threads = !strcmp(value, "none");
+	g->sandbox.makes_code = g->threads;
+	return g->threads || !strcmp(value, "process") ? 0 : -EINVAL;
+}
+
 static const struct option_entry entries[] = {
 	{"display", "auto|none|qemu|png:DIR",
 		"where frames go: to QEMU's window when QEMU asks\nfor them (auto, the default), "
 		"nowhere, or as PNGs to\na folder, besides QEMU's window if there is one",
 		set_display},
 	{"outputs", "WxH,...", "monitors, where the front-end brings none (1280x800)", set_outputs},
+	{"virgl", NULL, "OpenGL for the guest (off)", set_virgl},
+	{"isolate", "process|none",
+		"where it is drawn: in a process of its own (process,\nthe default), or in this "
+		"one, "
+		"to look at it (none)",
+		set_isolate},
 	{"max-hostmem", "SIZE", "memory for the guest's pictures (512M)", set_max_hostmem},
 	{0},
 };

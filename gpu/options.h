@@ -7,6 +7,8 @@
 struct gpu_options {
 	struct gpu_config device;
 	const char *png_dir; // NULL: no pictures
+	bool virgl;          // OpenGL for the guest
+	bool threads;        // its renderer is no process of its own
 	struct sandbox_profile sandbox;
 };
 

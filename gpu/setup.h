@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/* Makes what a command line asks for: the device, its displays, its renderer. */
+#include "common/options.h"
+#include "common/part.h"
+#include "device.h"
+#include "options.h"
+#include "remote.h"
+
+struct gpu_setup {
+	struct gpu_device gpu;
+	struct nursery nursery;
+	struct remote remote;
+};
+
+/*
+ * Before there is any thread. `renderer`: the one for --virgl; NULL: none was built. EXIT_OK, or an
+ * exit_status, and what went wrong has been said in one line.
+ */
+int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options *o,
+	struct gpu_options *g, const struct part_kind *renderer);
+/* However far it came. */
+void gpu_setup_finish(struct gpu_setup *s);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the part that draws OpenGL. Everything here is on the one thread that owns the GL
+ * contexts, except for fences, which virglrenderer's own thread reports.
+ *
+ * Without a render node it draws by llvmpipe, on no surface. What is not used, because it crashes some
+ * version of the library: get_fd_for_texture (0.10.4 without dmabufs), USE_EXTERNAL_BLOB (without GBM).
+ */
+#define LOG_TOPIC "virgl"
+#include "virgl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#ifndef HAVE_VIRGL_VERSION /* before 1.0 the half of it was called unstable */
+#define VIRGL_RENDERER_UNSTABLE_APIS
+#endif
+#include <virglrenderer.h>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "inside.h"
+
+/* What virgl_hw.h calls so; it is not installed. */
+struct virgl_box {
+	uint32_t x, y, z, w, h, d;
+};
+
+enum { CAPSET_VIRGL = 1, CAPSET_VIRGL2 = 2, BYTES_A_PIXEL = 4 };
+
+static struct inside inside;
+
+static uint32_t result_of(int r)
+{
+	return r == 0                         ? 0
+		: r == ENOMEM || r == -ENOMEM ? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
+					      : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+/* ---- what the library says ---- */
+
+/* On its own thread. A fence stands for all that were made before it. */
+static void on_fence(void *cookie, uint32_t fence)
+{
+	(void)cookie;
+	inside_answer(&inside, RENDERER_FENCE, fence, 0);
+}
+
+static void make_fence(uint32_t seq)
+{
+	if (virgl_renderer_create_fence((int)seq, 0) != 0)
+		inside_answer(&inside, RENDERER_DONE, seq, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+}
+
+/* A guest can make it talk. */
+static void on_words(const char *fmt, va_list ap)
+{
+	char line[256];
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	log_peer("%s", line);
+}
+
+/* ---- contexts ---- */
+
+static uint32_t context_create(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	int r;
+
+	(void)fd;
+	if (!inside_context_add(in, m->ctx))
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	r = virgl_renderer_context_create(m->ctx, m->name.len, m->name.text);
+	if (r)
+		inside_context_remove(in, m->ctx);
+	return result_of(r);
+}
+
+static uint32_t context_destroy(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)fd;
+	virgl_renderer_context_destroy(m->ctx);
+	inside_context_remove(in, m->ctx);
+	return 0;
+}
+
+static uint32_t context_attach(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)in;
+	(void)fd;
+	virgl_renderer_ctx_attach_resource((int)m->ctx, (int)m->res);
+	return 0;
+}
+
+static uint32_t context_detach(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)in;
+	(void)fd;
+	virgl_renderer_ctx_detach_resource((int)m->ctx, (int)m->res);
+	return 0;
+}
+
+static uint32_t submit(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	void *bytes = inside_bytes(in, m, *fd);
+	int r = bytes ? virgl_renderer_submit_cmd(bytes, (int)m->ctx, (int)(m->bytes.size / 4))
+		      : ENOMEM;
+
+	inside_bytes_done(in, m, bytes);
+	return result_of(r);
+}
+
+/* ---- resources ---- */
+
+static uint32_t create(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	const struct gpu_texture *t = &m->texture;
+	struct virgl_renderer_resource_create_args args = {
+		.handle = m->res,
+		.target = t->target,
+		.format = t->format,
+		.bind = t->bind,
+		.width = t->width,
+		.height = t->height,
+		.depth = t->depth,
+		.array_size = t->array_size,
+		.last_level = t->last_level,
+		.nr_samples = t->nr_samples,
+		.flags = t->flags,
+	};
+	struct inside_resource *res = inside_add(in, m->res, t);
+	int r;
+
+	(void)fd;
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	r = virgl_renderer_resource_create(&args, NULL, 0);
+	if (r)
+		inside_remove(in, res);
+	return result_of(r);
+}
+
+static void detach(struct inside_resource *res)
+{
+	struct iovec *iov;
+	int n;
+
+	if (res->iov)
+		virgl_renderer_resource_detach_iov((int)res->id, &iov, &n);
+	inside_drop_pages(res);
+}
+
+static void forget(struct inside *in, struct inside_resource *res)
+{
+	detach(res);
+	virgl_renderer_resource_unref(res->id);
+	inside_remove(in, res);
+}
+
+static uint32_t unref(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res = inside_find(in, m->res);
+
+	(void)fd;
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	forget(in, res);
+	return 0;
+}
+
+static uint32_t backing_detach(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res = inside_find(in, m->res);
+
+	(void)fd;
+	if (!res)
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	detach(res);
+	return 0;
+}
+
+static uint32_t backing_attach(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res = inside_find(in, m->res);
+	void *entries = inside_bytes(in, m, *fd);
+	bool attached = false;
+
+	if (res && entries) {
+		detach(res);
+		attached = inside_resolve(in, res, entries, m->bytes.size);
+	}
+	inside_bytes_done(in, m, entries);
+	if (!attached)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (!virgl_renderer_resource_attach_iov((int)m->res, res->iov, (int)res->n_iov))
+		return 0;
+	inside_drop_pages(res);
+	return VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+static uint32_t reset(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res;
+	struct inside_context *c;
+
+	(void)m;
+	(void)fd;
+	while ((c = LIST_FIRST(&in->contexts))) {
+		virgl_renderer_context_destroy(c->id);
+		inside_context_remove(in, c->id);
+	}
+	for (unsigned i = 0; i < INSIDE_BUCKETS; i++)
+		while ((res = LIST_FIRST(&in->resources[i])))
+			forget(in, res);
+	return 0;
+}
+
+/* ---- pixels ---- */
+
+static uint32_t transfer(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	const struct gpu_box *b = &m->transfer.box;
+	struct virgl_box box = {b->x, b->y, b->z, b->width, b->height, b->depth};
+	struct inside_resource *res = inside_find(in, m->res);
+
+	(void)fd;
+	if (!res || !res->iov)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (m->what == RENDERER_TO_HOST)
+		return result_of(virgl_renderer_transfer_write_iov(m->res, m->ctx,
+			(int)m->transfer.level, m->transfer.stride, m->transfer.layer_stride, &box,
+			m->transfer.offset, NULL, 0));
+	return result_of(virgl_renderer_transfer_read_iov(m->res, m->ctx, m->transfer.level,
+		m->transfer.stride, m->transfer.layer_stride, &box, m->transfer.offset, NULL, 0));
+}
+
+/* Between the texture and the buffer that is shown. */
+static uint32_t copy(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	const struct gpu_rect *r = &m->rect;
+	struct virgl_box box = {r->x, r->y, 0, r->width, r->height, 1};
+	struct inside_resource *res = inside_find(in, m->res);
+	struct iovec iov;
+	uint64_t at;
+
+	(void)fd;
+	if (!res || !res->buffer.map)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	iov = (struct iovec){res->buffer.map, res->buffer.size};
+	at = (uint64_t)r->y * res->buffer.stride + (uint64_t)r->x * BYTES_A_PIXEL;
+	if (m->what == RENDERER_UPLOAD)
+		return result_of(virgl_renderer_transfer_write_iov(
+			m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
+	return result_of(virgl_renderer_transfer_read_iov(
+		m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
+}
+
+static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	return inside_buffer(in, m, *fd);
+}
+
+/* ---- the beginning ---- */
+
+static inside_handler *const handlers[RENDERER_REQUESTS] = {
+	[RENDERER_RESET] = reset,
+	[RENDERER_CONTEXT_CREATE] = context_create,
+	[RENDERER_CONTEXT_DESTROY] = context_destroy,
+	[RENDERER_CONTEXT_ATTACH] = context_attach,
+	[RENDERER_CONTEXT_DETACH] = context_detach,
+	[RENDERER_CREATE] = create,
+	[RENDERER_UNREF] = unref,
+	[RENDERER_BACKING_ATTACH] = backing_attach,
+	[RENDERER_BACKING_DETACH] = backing_detach,
+	[RENDERER_BUFFER] = buffer,
+	[RENDERER_SHOW] = copy,
+	[RENDERER_UPLOAD] = copy,
+	[RENDERER_TO_HOST] = transfer,
+	[RENDERER_FROM_HOST] = transfer,
+	[RENDERER_SUBMIT] = submit,
+};
+
+static void tell_capsets(void)
+{
+	static struct renderer_capset c;
+
+	for (uint32_t id = CAPSET_VIRGL; id <= CAPSET_VIRGL2; id++) {
+		c = (struct renderer_capset){.what = RENDERER_CAPSET, .id = id};
+		virgl_renderer_get_cap_set(id, &c.max_version, &c.size);
+		if (!c.max_version || !c.size || c.size > sizeof(c.bytes))
+			continue;
+		virgl_renderer_fill_caps(id, c.max_version, c.bytes);
+		inside_capset(&inside, &c);
+	}
+}
+
+static int begin(void)
+{
+	static struct virgl_renderer_callbacks callbacks = {.version = 3, .write_fence = on_fence};
+	const int flags = VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
+		| VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
+
+	/* Caches of shaders are files, and what is in ours comes from a guest. */
+	setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
+	setenv("MESA_GLSL_CACHE_DISABLE", "true", 1);
+	virgl_set_debug_callback(on_words);
+	return virgl_renderer_init(&inside, flags, &callbacks);
+}
+
+static int run(int sock, const struct part_inside *of)
+{
+	int r = inside_init(&inside, sock);
+
+	if (r < 0)
+		return 1;
+	r = gmem_catch_faults();
+	if (r == 0)
+		r = begin();
+	if (r != 0) {
+		log_err("virglrenderer cannot begin: no OpenGL of EGL without a surface");
+		return 1;
+	}
+	tell_capsets();
+	r = part_lock_in(of);
+	if (r < 0) {
+		log_err("the sandbox is refused here");
+		return 1;
+	}
+	inside_answer(&inside, RENDERER_READY, 0, 0);
+	do
+		r = inside_turn(&inside, handlers, make_fence);
+	while (r > 0);
+	return 0;
+}
+
+const struct part_kind virgl_part = {
+	.name = "virgl",
+	.run = run,
+	.sandbox = {.makes_code = true},
+};
