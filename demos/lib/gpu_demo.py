@@ -16,6 +16,7 @@ from vm import Vm, VmError, scaled
 
 SIZE = (1280, 800)
 GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"
+RENDERER = re.compile(r"^ *renderer: +\"(.*)\"", re.M)
 RENDERED = re.compile(r"Rendered \d+ frames in [\d.]+ sec \(([\d.]+) fps\)")
 
 
@@ -31,6 +32,7 @@ class GpuDemo(Demo):
                 old.unlink()
             display = f"png:{self.frames}"
         command = [self.options.daemon, "--one-off", f"--display={display}"]
+        command += ["--virgl"] * self.options.virgl
         return Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)
 
     def machine(self, daemon):
@@ -99,11 +101,13 @@ class GpuDemo(Demo):
         self.vm.end(group)
 
     def draw_cube(self):
-        say("the guest turns a cube (starting its software renderer takes a while)")
+        say("the guest turns a cube" if self.options.virgl else
+            "the guest turns a cube (starting its software renderer takes a while)")
         group = self.vm.spawn("exec /virga/draw-cube", log="/run/cube.log")
         self.cube_log("Rendered")
         first_frames, started = len(self.device.frames), time.monotonic()
         rate = self.rate_of_cube()
+        self.check_renderer()
         first = self.await_picture("cube", self.pattern)
         second = self.await_picture("second cube", first)
         fps = f"{rate:.1f} drawn"
@@ -113,6 +117,13 @@ class GpuDemo(Demo):
         self.rows.append(("cube", fps, self.save(first, "cube-1")))
         self.rows.append(("cube, later", "", self.save(second, "cube-2")))
         self.vm.end(group)
+
+    def check_renderer(self):
+        """Who draws, as kmscube was told (GL_RENDERER)."""
+        found = RENDERER.search(self.cube_log("Rendered"))
+        self.renderer = found.group(1) if found else "unknown"
+        if self.options.virgl and "virgl" not in self.renderer.lower():
+            raise VmError(f"The guest does not draw by virgl but by {self.renderer}.")
 
     def cube_log(self, word, count=1, seconds=120):
         """Waits until kmscube has said a word so often; returns its log."""
@@ -140,6 +151,7 @@ class GpuDemo(Demo):
         print(f"\n{'drawn in the guest':20} {'frames/s':24} picture")
         for what, fps, path in self.rows:
             print(f"{what:20} {fps:24} {os.path.relpath(path)}")
+        print(f"\nGL_RENDERER: {self.renderer}")
         print(flush=True)
 
     # -- the other ways to end
@@ -166,7 +178,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description="The drawing part of demos/run.")
     demo.add_options(parser)
     parser.add_argument("--image")
-    for flag in ("--headless", "--window"):
+    for flag in ("--headless", "--window", "--virgl"):
         parser.add_argument(flag, action="store_true")
     return parser.parse_args(arguments)
 
