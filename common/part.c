@@ -19,8 +19,7 @@
 enum { MESSAGES_A_TURN = 64 };
 
 #define MS               1000000ll
-#define DELAY_FIRST      (50 * MS)
-#define DELAY_MAX        (1000 * MS)
+#define DELAY            (25 * MS)   // doubled with each death
 #define LIFE_THAT_CLEARS (2000 * MS) // after which a death is again the first one
 
 struct part_queued {
@@ -29,6 +28,12 @@ struct part_queued {
 	size_t len;
 	uint8_t bytes[];
 };
+
+/* There, and not about to be ended for what it did. */
+static bool is_alive(const struct part *p)
+{
+	return part_is_there(p) && !p->doomed.queued;
+}
 
 /* ---- sending ---- */
 
@@ -90,7 +95,7 @@ int part_send(struct part *p, const void *bytes, size_t len, int fd)
 {
 	int r;
 
-	if (!part_is_there(p))
+	if (!is_alive(p))
 		return -ENOTCONN;
 	if (!STAILQ_EMPTY(&p->queue))
 		return enqueue(p, bytes, len, fd);
@@ -118,22 +123,15 @@ static void let_go(struct part *p)
 /* True when it has died too often. */
 static bool count_death(struct part *p)
 {
-	int64_t now = loop_now(),
-		last = p->n_deaths ? p->died_at[(p->n_deaths - 1) % 8] : INT64_MIN;
-	int64_t first;
+	int64_t now = loop_now();
 
-	if (!p->n_deaths || now - last > LIFE_THAT_CLEARS)
-		p->delay_ns = 0;
-	else
-		p->delay_ns =
-			p->delay_ns ? (int64_t)min_u64(p->delay_ns * 2, DELAY_MAX) : DELAY_FIRST;
-	p->died_at[p->n_deaths++ % 8] = now;
-	if (p->nursery->threads)
-		return true; // what it left behind in this process cannot be told
-	if (p->n_deaths < p->limits.deaths)
-		return false;
-	first = p->died_at[(p->n_deaths - p->limits.deaths) % 8];
-	return now - first <= p->limits.within_ns;
+	if (p->deaths && now - p->died_at > LIFE_THAT_CLEARS)
+		p->deaths = 0;
+	p->died_at = now;
+	p->delay_ns = p->deaths ? DELAY << p->deaths : 0;
+	p->deaths++;
+	/* What a thread left behind in this process cannot be told. */
+	return p->deaths >= p->lives || p->nursery->threads;
 }
 
 static void begin(struct part *p);
@@ -145,7 +143,7 @@ static void on_death(struct part *p)
 	let_go(p);
 	p->for_good = count_death(p);
 	if (p->for_good)
-		log_err("%s died %u times, and is not started again", name, p->n_deaths);
+		log_err("%s died %u times, and is not started again", name, p->deaths);
 	p->died(p, p->for_good);
 	if (p->for_good)
 		return;
@@ -177,7 +175,7 @@ static void on_socket(struct loop_source *source, uint32_t events)
 
 	if (events & EPOLLOUT)
 		pump(p);
-	for (unsigned i = 0; i < MESSAGES_A_TURN && r == 1 && part_is_there(p); i++)
+	for (unsigned i = 0; i < MESSAGES_A_TURN && r == 1 && is_alive(p); i++)
 		r = take_message(p);
 	if (r == -EPIPE)
 		on_death(p);
@@ -214,7 +212,7 @@ static void begin(struct part *p)
 
 void part_kill(struct part *p, const char *why)
 {
-	if (!part_is_there(p))
+	if (!is_alive(p))
 		return;
 	log_warn("%s %s", p->nursery->kind->name, why);
 	nursery_end(p->nursery, p->id);

@@ -76,16 +76,8 @@ void nursery_finish(struct nursery *n);
 
 /* ---- the daemon's half of a part ---- */
 
-/* When it is given up. */
-struct part_limits {
-	unsigned deaths;   // so many, at most 8...
-	int64_t within_ns; // ...within this time
-};
-
-#define PART_LIMITS                                                                                \
-	{                                                                                          \
-		5, 10ll * 1000000000                                                               \
-	}
+/* It is given up after so many deaths, each within 2 s of the one before. */
+enum { PART_LIVES = 5 };
 
 struct part_queued;
 
@@ -98,7 +90,7 @@ struct part {
 	 * cannot be started. */
 	void (*died)(struct part *p, bool for_good);
 
-	struct part_limits limits; // set by the caller
+	unsigned lives; // PART_LIVES; set by the caller
 	struct nursery *nursery;
 	struct loop *loop;
 	struct loop_source source; // fd: owned; -1: there is none now
@@ -106,8 +98,8 @@ struct part {
 	struct loop_job doomed;
 	uint32_t id; // of the process, to the nursery
 	bool wants_out, for_good;
-	int64_t died_at[8]; // a ring
-	unsigned n_deaths;
+	int64_t died_at;
+	unsigned deaths;
 	int64_t delay_ns; // of the next start
 	STAILQ_HEAD(, part_queued) queue;
 	size_t queued; // bytes

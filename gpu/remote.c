@@ -150,7 +150,7 @@ static void on_capset(struct remote *r, const struct renderer_capset *c)
 static void on_message(struct part *p, const void *bytes, size_t len)
 {
 	struct remote *r = of(p);
-	struct renderer_answer a;
+	struct renderer_answer a = {.what = UINT32_MAX};
 	static struct renderer_capset c;
 
 	memcpy(&a, bytes, len < sizeof(a) ? len : sizeof(a));
@@ -159,7 +159,7 @@ static void on_message(struct part *p, const void *bytes, size_t len)
 		on_capset(r, &c);
 	} else if (len == sizeof(a) && a.what == RENDERER_READY) {
 		r->ready = true;
-		r->part.limits = (struct part_limits)PART_LIMITS;
+		r->part.lives = PART_LIVES;
 	} else if (len == sizeof(a) && a.what == RENDERER_DONE) {
 		on_done(r, &a);
 	} else if (len == sizeof(a) && a.what == RENDERER_FENCE) {
@@ -263,7 +263,7 @@ int remote_init(struct remote *r, struct loop *loop, struct nursery *n)
 {
 	TAILQ_INIT(&r->asked);
 	r->ring.fd = -1;
-	r->part.limits = (struct part_limits){1, INT64_MAX}; // what does not begin never will
+	r->part.lives = 1; // what does not begin never will
 	r->part.begun = on_begun;
 	r->part.message = on_message;
 	r->part.died = on_death;

@@ -115,10 +115,7 @@ static int begin(void **state)
 	(void)state;
 	fds = count_fds();
 	loop = loop_create();
-	part = (struct part){.begun = on_begun,
-		.message = on_message,
-		.died = on_died,
-		.limits = {3, 10ll * 1000000000}};
+	part = (struct part){.begun = on_begun, .message = on_message, .died = on_died, .lives = 3};
 	begun = messages = deaths = 0;
 	for_good = false;
 	return loop ? 0 : -1;
