@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* A renderer that sleeps, dies, or lies: the rest of the device goes on, and each request ends once. */
+#define _GNU_SOURCE
+#include "device.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/gpu_3d.h"
+#include "stand_in.h"
+
+enum { CTX = 1, SIDE = 64, GREY = 0x808080, BLUE = 0x0000ff };
+enum { UNSPEC = VIRTIO_GPU_RESP_ERR_UNSPEC, PARAMETER = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER };
+
+#define ALL GPU_RECT(0, 0, SIDE, SIDE)
+
+static uint64_t fence_id;
+
+static void begin(const char *seccomp)
+{
+	device_begin(&(struct device_setup){.peer = true, .args = {seccomp}});
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+}
+
+/* Sends a stream with a fence and does not wait. */
+static int tell(const uint32_t *words, uint32_t n)
+{
+	static uint8_t bytes[1 << 20];
+
+	return device_submit(bytes, gpu_driver_stream(bytes, CTX, ++fence_id, words, n));
+}
+
+static int tell_word(uint32_t what, uint32_t value)
+{
+	const uint32_t words[] = {what, value};
+
+	return tell(words, 2);
+}
+
+static void make(uint32_t id)
+{
+	assert_int_equal(gpu_driver_create_3d(&dev.gpu, id, VIRGL_PICTURE(BGRX, SIDE, SIDE)), OK);
+}
+
+/* 2D, the cursor and the configuration, and nothing of it waits. */
+static void others_work(uint32_t colour)
+{
+	struct virtio_gpu_update_cursor c = {.resource_id = htole32(50)};
+	struct virtio_gpu_resp_display_info info;
+	uint8_t config[16];
+
+	device_show(0, 50, SIDE, SIDE, colour);
+	device_assert_peer(0, SIDE, SIDE, colour);
+	assert_int_equal(gpu_driver_cursor(&dev.gpu, VIRTIO_GPU_CMD_UPDATE_CURSOR, c), 0);
+	assert_int_equal(gpu_driver_cursor(&dev.gpu, VIRTIO_GPU_CMD_MOVE_CURSOR, c), 0);
+	assert_int_equal(frontend_get_config(&dev.fe, 0, sizeof(config), config), 0);
+	assert_int_equal(gpu_driver_display_info(&dev.gpu, &info), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	assert_int_equal(gpu_driver_unref(&dev.gpu, 50), OK);
+}
+
+/* As soon as there is a new one, it serves. */
+static void lives_again(void)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < 10000 && r != OK; i++) {
+		usleep(1000);
+		gpu_driver_ctx_destroy(&dev.gpu, CTX);
+		r = gpu_driver_ctx_create(&dev.gpu, CTX);
+	}
+	assert_int_equal(r, OK);
+	device_collect(tell_word(STAND_IN_NOTHING, 0));
+}
+
+/* ---- one that sleeps ---- */
+
+static void sleeps(void **state)
+{
+	int ticket;
+
+	(void)state;
+	begin(NULL);
+	make(1);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
+	ticket = tell_word(STAND_IN_SLEEP, 1500);
+	for (uint32_t i = 0; i < 5; i++)
+		others_work(BLUE + i);
+	assert_false(device_is_done(ticket));
+	device_collect(ticket);
+}
+
+/* It may sleep for ever: the driver's reset does not wait for it, nor does the next front-end. */
+static void sleeps_in_a_reset(void **state)
+{
+	(void)state;
+	begin(NULL);
+	tell_word(STAND_IN_SLEEP, 1500);
+	device_reset();
+	device_start();
+	others_work(BLUE);
+	tell_word(STAND_IN_SLEEP, 10);
+	device_disconnect();
+	device_connect();
+	others_work(BLUE);
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	device_terminate();
+}
+
+/* A driver takes the answer to a fence for that to all before it; what has none does not wait. */
+static void fences_in_order(void **state)
+{
+	struct virtio_gpu_ctrl_hdr info = {.type = htole32(VIRTIO_GPU_CMD_GET_DISPLAY_INFO)},
+				   with = info;
+	int slow, quick, plain;
+
+	(void)state;
+	begin(NULL);
+	with.flags = htole32(VIRTIO_GPU_FLAG_FENCE);
+	with.fence_id = htole64(1ull << 40);
+	slow = tell_word(STAND_IN_SLEEP, 500);
+	quick = device_submit(&with, sizeof(with));
+	plain = device_submit(&info, sizeof(info));
+	assert_int_equal(gpu_driver_collect(&dev.gpu, plain), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	assert_false(device_is_done(quick));
+	assert_false(device_is_done(slow));
+	assert_int_equal(gpu_driver_collect(&dev.gpu, quick), VIRTIO_GPU_RESP_OK_DISPLAY_INFO);
+	assert_true(device_is_done(slow));
+	device_collect(slow);
+}
+
+/* While it reads what was drawn, the guest goes over to another picture. */
+static void scanout_changes_meanwhile(void **state)
+{
+	int flush;
+
+	(void)state;
+	begin(NULL);
+	make(1);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
+	tell_word(STAND_IN_SLEEP, 300);
+	flush = device_submit_flush(1, ALL);
+	device_show(0, 2, SIDE, SIDE, BLUE);
+	device_assert_peer(0, SIDE, SIDE, BLUE);
+	device_collect(flush);
+	device_assert_peer(0, SIDE, SIDE, BLUE); // not the old one again
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
+	assert_int_equal(gpu_driver_flush(&dev.gpu, 1, ALL), OK);
+	device_assert_peer(0, SIDE, SIDE, GREY);
+	tell_word(STAND_IN_SLEEP, 300);
+	flush = device_submit_flush(1, ALL);
+	assert_int_equal(gpu_driver_unref(&dev.gpu, 1), OK); // behind it
+	assert_true(device_is_done(flush));
+	device_collect(flush);
+}
+
+/* More than the ring holds. */
+static void many_streams(void **state)
+{
+	static uint32_t words[200000];
+	int tickets[40];
+	uint32_t sum = 0;
+
+	(void)state;
+	device_begin(&(struct device_setup){.memory = 256 << 20});
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	words[0] = STAND_IN_SUM;
+	for (uint32_t i = 1; i < 199999; i++)
+		sum += words[i] = i * 0x9e3779b9;
+	words[199999] = 0u - sum;
+	tell_word(STAND_IN_SLEEP, 500);
+	for (unsigned i = 0; i < 40; i++)
+		tickets[i] = tell(words, 200000);
+	for (unsigned i = 0; i < 40; i++)
+		device_collect(tickets[i]);
+	words[7]++;
+	assert_int_equal(gpu_driver_collect(&dev.gpu, tell(words, 200000)), PARAMETER);
+}
+
+/* ---- one that dies ---- */
+
+static void dies_of(uint32_t what)
+{
+	int tickets[20];
+
+	make(1);
+	tickets[0] = tell_word(STAND_IN_SLEEP, 50);
+	tickets[1] = tell_word(what, 64);
+	for (unsigned i = 2; i < 20; i++)
+		tickets[i] = tell_word(STAND_IN_NOTHING, 0);
+	device_collect(tickets[0]);
+	for (unsigned i = 1; i < 20; i++)
+		assert_int_equal(gpu_driver_collect(&dev.gpu, tickets[i]), UNSPEC);
+	assert_int_equal(gpu_driver_unref(&dev.gpu, 1), OK);
+	others_work(BLUE);
+	lives_again();
+}
+
+static void dies(void **state)
+{
+	(void)state;
+	begin(NULL);
+	dies_of(STAND_IN_CRASH);
+	dies_of(STAND_IN_END);
+	dies_of(STAND_IN_EXEC); // the sandbox does that
+	dies_of(STAND_IN_PTRACE);
+}
+
+static void says_what_is_no_answer(void **state)
+{
+	(void)state;
+	begin(NULL);
+	for (uint32_t len = 1; len <= 8; len += 3) {
+		assert_int_equal(
+			gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_GARBAGE, len)), UNSPEC);
+		others_work(BLUE);
+		lives_again();
+	}
+}
+
+static void dies_again_and_again(void **state)
+{
+	unsigned died = 0;
+
+	(void)state;
+	begin(NULL);
+	for (unsigned i = 0; i < 9000 && died < 5; i++) {
+		usleep(1000);
+		gpu_driver_ctx_destroy(&dev.gpu, CTX);
+		if (gpu_driver_ctx_create(&dev.gpu, CTX) != OK)
+			continue;
+		assert_int_equal(
+			gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_CRASH, 0)), UNSPEC);
+		died++;
+	}
+	assert_int_equal(died, 5);
+	gpu_driver_ctx_destroy(&dev.gpu, CTX);
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), UNSPEC);
+	assert_int_equal(gpu_driver_capset(&dev.gpu, 2, 1), VIRTIO_GPU_RESP_OK_CAPSET);
+	others_work(BLUE);
+}
+
+/* ---- one that lies ---- */
+
+static void lies(void **state)
+{
+	static const uint32_t results[] = {1, VIRTIO_GPU_RESP_OK_NODATA, 0x1206, UINT32_MAX};
+
+	(void)state;
+	begin(NULL);
+	make(1);
+	for (unsigned i = 0; i < 10; i++) {
+		tell_word(STAND_IN_LIE, 0);
+		others_work(BLUE + i);
+	}
+	assert_int_equal(gpu_driver_capset(&dev.gpu, 7, 7), PARAMETER);
+	for (unsigned i = 0; i < sizeof(results) / sizeof(*results); i++)
+		assert_int_equal(
+			gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_FAIL, results[i])), UNSPEC);
+	assert_int_equal(
+		gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_FAIL, PARAMETER)), PARAMETER);
+}
+
+static void lies_of_the_ring(void **state)
+{
+	(void)state;
+	begin(NULL);
+	gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_RING, 0));
+	gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_NOTHING, 0)); // here it is noticed
+	others_work(BLUE);
+	lives_again();
+}
+
+static void is_locked_in(void **state)
+{
+	(void)state;
+	if (SANITIZED)
+		skip(); // there the sandbox denies nothing
+	begin("--seccomp=kill");
+	assert_int_equal(gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_ESCAPE, 0)), PARAMETER);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, device_end)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(sleeps),
+		TEST(sleeps_in_a_reset),
+		TEST(fences_in_order),
+		TEST(scanout_changes_meanwhile),
+		TEST(many_streams),
+		TEST(dies),
+		TEST(says_what_is_no_answer),
+		TEST(dies_again_and_again),
+		TEST(lies),
+		TEST(lies_of_the_ring),
+		TEST(is_locked_in),
+	};
+
+	device_main(argc, argv);
+	return cmocka_run_group_tests_name("device_stand_in", tests, NULL, NULL);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * virga-gpu with a renderer that draws nothing and does as it is told, by the first word of each
+ * command stream. It is what a guest could make of a library that it has taken over.
+ */
+#define _GNU_SOURCE
+#include "stand_in.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "gpu/inside.h"
+#include "gpu/setup.h"
+
+static struct inside inside;
+
+static uint32_t fine(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)in;
+	(void)m;
+	(void)fd;
+	return 0;
+}
+
+static uint32_t create(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)fd;
+	return inside_add(in, m->res, &m->texture) ? 0 : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+}
+
+static uint32_t unref(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res = inside_find(in, m->res);
+
+	(void)fd;
+	if (res)
+		inside_remove(in, res);
+	return 0;
+}
+
+static uint32_t reset(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)m;
+	(void)fd;
+	for (unsigned i = 0; i < INSIDE_BUCKETS; i++)
+		while (LIST_FIRST(&in->resources[i]))
+			inside_remove(in, LIST_FIRST(&in->resources[i]));
+	return 0;
+}
+
+static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	return inside_buffer(in, m, *fd);
+}
+
+/* What it shows is grey. */
+static uint32_t show(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct inside_resource *res = inside_find(in, m->res);
+
+	(void)fd;
+	if (!res || !res->buffer.map)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	for (uint32_t y = m->rect.y; y < m->rect.y + m->rect.height; y++)
+		memset(res->buffer.map + (size_t)y * res->buffer.stride + m->rect.x * 4, 0x80,
+			m->rect.width * 4);
+	return 0;
+}
+
+static uint32_t escape(void)
+{
+	bool out = open("/etc/passwd", O_RDONLY) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
+
+	return out ? 0 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+}
+
+static void lie(uint32_t seq)
+{
+	for (uint32_t i = 0; i < 200; i++) {
+		inside_answer(&inside, RENDERER_DONE, seq - i, 0);
+		inside_answer(&inside, RENDERER_DONE, seq + i, ~i);
+		inside_answer(&inside, RENDERER_FENCE, i * 0x01234567, 0);
+	}
+	inside_answer(&inside, RENDERER_READY, 0, 0);
+	inside_capset(&inside, &(struct renderer_capset){RENDERER_CAPSET, 7, 7, ~0u, {0}});
+}
+
+static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_message *m)
+{
+	switch (n ? words[0] : 0) {
+	case STAND_IN_SLEEP:
+		usleep(words[1] * 1000);
+		return 0;
+	case STAND_IN_CRASH:
+		raise(SIGSEGV);
+		return 0;
+	case STAND_IN_END:
+		_exit(0);
+	case STAND_IN_FAIL:
+		return words[1];
+	case STAND_IN_GARBAGE:
+		send(inside.sock, words, words[1], MSG_NOSIGNAL);
+		return 0;
+	case STAND_IN_LIE:
+		lie(m->seq);
+		return 0;
+	case STAND_IN_RING:
+		inside.ring->consumed = UINT64_MAX;
+		((struct renderer_message *)(uintptr_t)m)->ring_end = UINT64_MAX;
+		return 0;
+	case STAND_IN_ESCAPE:
+		return escape();
+	case STAND_IN_EXEC:
+		execl("/bin/true", "true", NULL);
+		return 0;
+	case STAND_IN_PTRACE:
+		ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+		return 0;
+	case STAND_IN_SUM:
+		for (uint32_t i = 1, sum = 0; i < n; i++)
+			if (sum += words[i], i == n - 1)
+				return sum ? VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER : 0;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static uint32_t submit(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	void *bytes = inside_bytes(in, m, *fd);
+	uint32_t r = bytes ? obey(bytes, m->bytes.size / 4, m) : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+
+	inside_bytes_done(in, m, bytes);
+	return r;
+}
+
+static inside_handler *const handlers[RENDERER_REQUESTS] = {
+	[RENDERER_RESET] = reset,
+	[RENDERER_CONTEXT_CREATE] = fine,
+	[RENDERER_CONTEXT_DESTROY] = fine,
+	[RENDERER_CONTEXT_ATTACH] = fine,
+	[RENDERER_CONTEXT_DETACH] = fine,
+	[RENDERER_CREATE] = create,
+	[RENDERER_UNREF] = unref,
+	[RENDERER_BACKING_ATTACH] = fine,
+	[RENDERER_BACKING_DETACH] = fine,
+	[RENDERER_BUFFER] = buffer,
+	[RENDERER_SHOW] = show,
+	[RENDERER_UPLOAD] = fine,
+	[RENDERER_TO_HOST] = fine,
+	[RENDERER_FROM_HOST] = fine,
+	[RENDERER_SUBMIT] = submit,
+};
+
+static void fence(uint32_t seq)
+{
+	inside_answer(&inside, RENDERER_FENCE, seq, 0);
+}
+
+static int run(int sock, const struct part_inside *of)
+{
+	static const struct renderer_capset capset = {RENDERER_CAPSET, 2, 1, 8, "capset"};
+	int r = inside_init(&inside, sock);
+
+	if (r < 0 || part_lock_in(of) < 0)
+		return 1;
+	inside_capset(&inside, &capset);
+	inside_answer(&inside, RENDERER_READY, 0, 0);
+	do
+		r = inside_turn(&inside, handlers, fence);
+	while (r > 0);
+	return 0;
+}
+
+static const struct part_kind stand_in = {
+	.name = "stand-in", .run = run, .sandbox = {.makes_code = true}};
+
+int main(int argc, char **argv)
+{
+	struct gpu_options g = GPU_OPTIONS_DEFAULT;
+	struct options o = gpu_command_line(&g);
+	static struct gpu_setup setup;
+	struct loop *loop;
+	int status = options_parse(&o, argc, argv);
+
+	if (status >= 0)
+		return status;
+	loop = daemon_loop();
+	g.virgl = true;
+	status = gpu_setup_begin(&setup, loop, &o, &g, &stand_in);
+	if (status == EXIT_OK)
+		status = daemon_serve(loop, &o, &setup.gpu.vhu_device, &setup.gpu);
+	gpu_setup_finish(&setup);
+	loop_destroy(loop);
+	return status;
+}
