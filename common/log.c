@@ -3,6 +3,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ enum { TOPICS_MAX = 16, TOPIC_LEN = 16, LINES_A_SECOND = 10 };
 
 static const char *const names[] = {"err", "warn", "info", "dbg"};
 
+static int to = STDERR_FILENO;
 static enum log_level base = LOG_WARN;
 static struct {
 	char topic[TOPIC_LEN];
@@ -69,6 +71,23 @@ bool log_enabled(const char *topic, enum log_level level)
 	return level <= base;
 }
 
+int log_keep_stderr(void)
+{
+	int own = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (own < 0 || null < 0 || dup2(null, STDERR_FILENO) < 0) {
+		int r = -errno;
+
+		close(own);
+		close(null);
+		return r;
+	}
+	close(null);
+	to = own;
+	return 0;
+}
+
 void log_write(const char *topic, enum log_level level, const char *fmt, ...)
 {
 	char line[512];
@@ -84,7 +103,7 @@ void log_write(const char *topic, enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	n = n > (int)sizeof(line) - 2 ? (int)sizeof(line) - 2 : n;
 	line[n++] = '\n';
-	ssize_t w = write(STDERR_FILENO, line, (size_t)n);
+	ssize_t w = write(to, line, (size_t)n);
 	(void)w;
 	errno = saved;
 }

@@ -18,6 +18,9 @@ int log_configure(const char *spec);
 
 bool log_enabled(const char *topic, enum log_level level);
 
+/* Keeps stderr for log lines alone: what libraries write there is gone from now on. Negative errno. */
+int log_keep_stderr(void);
+
 /* Writes one line when the level is on. Any thread. errno is kept. */
 void log_write(const char *topic, enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
