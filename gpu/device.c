@@ -451,6 +451,15 @@ static void on_memory(void *dev, struct gmem *mem)
 		gpu_3d_memory(gpu, mem);
 }
 
+/* The memory of a front-end that has left is nobody's here, nor in the renderer. */
+static void on_connection(void *dev, struct vhu *vhu)
+{
+	struct gpu_device *gpu = dev;
+
+	if (!vhu && gpu->remote)
+		remote_set_memory(gpu->remote, NULL);
+}
+
 static size_t get_config(void *dev, void *space)
 {
 	const struct gpu_device *gpu = dev;
@@ -484,6 +493,7 @@ const struct vhu_device gpu_vhu_device = {
 	.reset = on_reset,
 	.memory = on_memory,
 	.get_config = get_config,
+	.connection = on_connection,
 	.gpu_socket = on_gpu_socket,
 };
 

@@ -189,10 +189,10 @@ void remote_set_memory(struct remote *r, struct gmem *mem)
 
 	if (mem == old)
 		return;
-	r->mem = gmem_ref(mem);
+	r->mem = mem ? gmem_ref(mem) : NULL;
 	for (unsigned i = 0; old && i < old->n; i++)
 		tell_region(r, &old->regions[i], RENDERER_MEMORY_REMOVE);
-	for (unsigned i = 0; i < mem->n; i++)
+	for (unsigned i = 0; mem && i < mem->n; i++)
 		tell_region(r, &mem->regions[i], RENDERER_MEMORY_ADD);
 	gmem_unref(old);
 }

@@ -54,7 +54,7 @@ int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_
 int remote_ask_with(
 	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd);
 
-/* The guest's memory is now this. No resource has pages at the renderer meanwhile. */
+/* The guest's memory is now this; NULL: there is none. No resource has pages at the renderer meanwhile. */
 void remote_set_memory(struct remote *r, struct gmem *mem);
 
 /* Ends all commands of this queue that wait for an answer: it stops. */
