@@ -297,6 +297,62 @@ static void reset(void **state)
 	assert_int_equal(child_count_fds(&dev.child), fds);
 }
 
+/* As --isolate=none has it. */
+static void as_thread(void **state)
+{
+	uint64_t gpa;
+
+	(void)state;
+	if (SANITIZED)
+		skip(); // Mesa's memory would count as lost
+	begin((struct device_setup){.args = {"--isolate=none"}});
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	gpa = make(1, BGRX, 0);
+	clear(1, BGRX, MARK);
+	assert_int_equal(
+		gpu_driver_transfer_3d(&dev.gpu, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, CTX, 1, ALL),
+		OK);
+	assert_pixels(gpa, MARK);
+	device_terminate();
+}
+
+/* ---- what it must bear ---- */
+
+static uint32_t chance(void)
+{
+	static uint64_t seed = 1;
+
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33);
+}
+
+/* Commands of virgl's by number, of any length and with anything in them. It may die of that. */
+static void noise(void **state)
+{
+	static uint32_t stream[64];
+
+	(void)state;
+	begin((struct device_setup){.peer = true});
+	for (unsigned i = 0; i < 3000; i++) {
+		uint32_t n = 0, len;
+
+		if (i % 50 == 0) {
+			gpu_driver_ctx_destroy(&dev.gpu, CTX);
+			gpu_driver_ctx_create(&dev.gpu, CTX);
+		}
+		while (n < 40) {
+			len = chance() % 12;
+			stream[n++] = len << 16 | chance() % 16 << 8 | chance() % 60;
+			while (len-- && n < 64)
+				stream[n++] = chance() % 4 ? chance() % 8 : chance();
+		}
+		assert_true(gpu_driver_submit_3d(&dev.gpu, CTX, stream, n) > 0);
+	}
+	device_show(0, 1, SIDE, SIDE, GREEN);
+	device_assert_peer(0, SIDE, SIDE, GREEN);
+	device_terminate();
+}
+
 /* ---- when it is killed ---- */
 
 static bool read_stat(const char *pid, pid_t *parent, char *name, size_t room)
@@ -463,6 +519,8 @@ int main(int argc, char **argv)
 		TEST(as_cursor),
 		TEST(memory_again),
 		TEST(reset),
+		TEST(as_thread),
+		TEST(noise),
 		TEST(killed),
 	};
 
