@@ -154,14 +154,17 @@ static void on_death(struct part *p)
 		begin(p);
 }
 
-/* 1: a message was taken, 0: none is there, -EPIPE: it has ended. */
+/*
+ * 1: a message was taken, 0: none is there, -EPIPE: it has ended. One that ends before it has read all
+ * is told by an error, once, in front of what it said last.
+ */
 static int take_message(struct part *p)
 {
 	uint8_t bytes[PART_MESSAGE_MAX];
 	ssize_t n = recv(p->source.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (n < 0)
-		return errno == EAGAIN ? 0 : errno == EINTR ? 1 : -EPIPE;
+		return errno == EAGAIN ? 0 : errno == EINTR || errno == ECONNRESET ? 1 : -EPIPE;
 	if (n == 0)
 		return -EPIPE;
 	p->message(p, bytes, (size_t)n);

@@ -43,6 +43,8 @@ static int echo(int sock, const struct part_inside *inside)
 			return 0;
 		if (!strcmp(text, "sleep"))
 			sleep(1000);
+		if (!strcmp(text, "doze"))
+			usleep(20000);
 		if (!strcmp(text, "open"))
 			n = snprintf(text, sizeof(text), "%d",
 				open("/etc/passwd", O_RDONLY) < 0 ? errno : 0);
@@ -238,6 +240,19 @@ static void test_dies_and_lives(void **state)
 	assert_int_equal(part_send(&part, "x", 1, -1), -ENOTCONN);
 }
 
+/* What it says before it dies is heard, though it has not read all. */
+static void test_last_words(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	tell("doze");
+	tell("die");
+	tell("unread");
+	usleep(200000);
+	wait_until(&deaths, 1);
+	assert_int_equal(messages, 1);
+}
+
 static void test_never_begins(void **state)
 {
 	(void)state;
@@ -305,6 +320,7 @@ int main(void)
 		PART_TEST(has_nothing),
 		PART_TEST(is_locked_in),
 		PART_TEST(dies_and_lives),
+		PART_TEST(last_words),
 		PART_TEST(never_begins),
 		PART_TEST(does_not_listen),
 		PART_TEST(order),
