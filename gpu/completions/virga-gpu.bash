@@ -32,10 +32,13 @@ _virga_gpu() {
     --seccomp)
         COMPREPLY=($(compgen -W 'kill trap log none' -- "$cur"))
         ;;
+    --isolate)
+        COMPREPLY=($(compgen -W 'process none' -- "$cur"))
+        ;;
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --virgl --isolate= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac
