@@ -9,6 +9,14 @@
 
 enum { OUTPUT_SIDE_MAX = 16384 };
 
+#ifdef HAVE_VIRGL
+#define FEATURES "\"virgl\""
+#define OPENGL   "add --virgl to virga-gpu's options"
+#else
+#define FEATURES ""
+#define OPENGL   "not in this build, for want of virglrenderer's development files"
+#endif
+
 /* none, auto and qemu differ in what is promised only: QEMU's socket is used whenever it comes. */
 static int set_display(void *target, const char *value)
 {
@@ -97,7 +105,7 @@ static void print_qemu(const char *binary)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const char *dir = runtime && *runtime ? runtime : "/tmp";
 
-	printf("# 2D works: it needs nothing of this host.\n"
+	printf("# 2D works: it needs nothing of this host. OpenGL: " OPENGL ".\n"
 	       "# For QEMU 10.0 or newer, in its window (plain VNC and SPICE cannot show it):\n"
 	       "%s --socket-path=%s/virga-gpu.sock &\n"
 	       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display gtk,gl=on \\\n"
@@ -138,7 +146,7 @@ struct options gpu_command_line(struct gpu_options *g)
 	return (struct options){
 		.program = "virga-gpu",
 		.summary = "A virtio graphics card for virtual machines, over vhost-user.",
-		.capabilities = "{\n  \"type\": \"gpu\",\n  \"features\": []\n}",
+		.capabilities = "{\n  \"type\": \"gpu\",\n  \"features\": [" FEATURES "]\n}",
 		.entries = entries,
 		.target = g,
 		.check = check,
