@@ -222,6 +222,15 @@ void part_kill(struct part *p, const char *why)
 	loop_defer(p->loop, &p->doomed);
 }
 
+bool part_restart(struct part *p)
+{
+	if (!is_alive(p) || p->nursery->threads)
+		return false;
+	let_go(p);
+	begin(p);
+	return true;
+}
+
 int part_init(struct part *p, struct loop *loop, struct nursery *n)
 {
 	int r = loop_timer_init(loop, &p->again);

@@ -120,6 +120,12 @@ int part_send(struct part *p, const void *bytes, size_t len, int fd);
 /* Ends the process because of what it did. died() follows, next turn. */
 void part_kill(struct part *p, const char *why);
 
+/*
+ * Has another process take its place, through no fault of its own: begun() is called, and died() only
+ * if there can be none. False, and nothing was done: it is a thread, or not there.
+ */
+bool part_restart(struct part *p);
+
 static inline bool part_is_there(const struct part *p)
 {
 	return p->source.loop;

@@ -418,7 +418,7 @@ static void on_queue_stop(void *dev, unsigned queue)
 	struct gpu_device *gpu = dev;
 
 	if (gpu->remote)
-		remote_release(gpu->remote, queue);
+		remote_release(gpu->remote, queue, 0);
 	if (queue != GPU_CONTROL_QUEUE)
 		return;
 	for (unsigned i = 0; i < gpu->n_displays; i++)

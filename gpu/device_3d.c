@@ -504,8 +504,6 @@ void gpu_3d_lost(struct gpu_device *gpu)
 
 void gpu_3d_reset(struct gpu_device *gpu)
 {
-	struct renderer_message m = {.what = RENDERER_RESET};
-
 	gpu_contexts_destroy(&gpu->contexts);
-	tell(gpu, &m, -1);
+	remote_reset(gpu->remote);
 }

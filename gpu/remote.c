@@ -27,6 +27,8 @@ int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_
 
 	m->seq = ++r->seq;
 	err = part_send(&r->part, m, sizeof(*m), fd);
+	if (err == 0 && m->what >= RENDERER_TO_HOST)
+		r->touching = m->seq;
 	if (err < 0 || !cmd)
 		return err;
 	cmd->seq = m->seq;
@@ -104,6 +106,13 @@ static void answer(struct remote *r, struct gpu_cmd *cmd, uint32_t result)
 	cmd->done(cmd, result);
 }
 
+/* What came before has been done, too. */
+static void heard(struct remote *r, uint32_t seq)
+{
+	if ((int32_t)(seq - r->answered) > 0)
+		r->answered = seq;
+}
+
 static uint32_t result_of(uint32_t result)
 {
 	bool known = result >= VIRTIO_GPU_RESP_ERR_UNSPEC
@@ -117,6 +126,8 @@ static void on_done(struct remote *r, const struct renderer_answer *a)
 {
 	struct gpu_cmd *cmd;
 
+	heard(r, a->seq);
+
 	TAILQ_FOREACH (cmd, &r->asked, link) {
 		if (cmd->seq != a->seq)
 			continue;
@@ -129,6 +140,7 @@ static void on_fence(struct remote *r, const struct renderer_answer *a)
 {
 	struct gpu_cmd *cmd, *next;
 
+	heard(r, a->seq);
 	for (cmd = TAILQ_FIRST(&r->asked); cmd; cmd = next) {
 		next = TAILQ_NEXT(cmd, link);
 		if ((int32_t)(a->seq - cmd->seq) < 0)
@@ -214,6 +226,7 @@ static int make_ring(struct remote *r)
 
 	drop_ring(r);
 	r->ring.produced = r->ring.consumed = 0;
+	r->answered = r->seq;
 	r->ring.fd = fd_memfd("virga-ring", RING_SIZE);
 	if (r->ring.fd < 0)
 		return r->ring.fd;
@@ -238,15 +251,24 @@ static void on_begun(struct part *p)
 		tell_region(r, &r->mem->regions[i], RENDERER_MEMORY_ADD);
 }
 
-void remote_release(struct remote *r, unsigned queue)
+void remote_release(struct remote *r, unsigned queue, uint32_t result)
 {
 	struct gpu_cmd *cmd, *next;
 
 	for (cmd = TAILQ_FIRST(&r->asked); cmd; cmd = next) {
 		next = TAILQ_NEXT(cmd, link);
 		if (cmd->queue == queue)
-			answer(r, cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
+			answer(r, cmd, result);
 	}
+}
+
+void remote_reset(struct remote *r)
+{
+	struct renderer_message m = {.what = RENDERER_RESET};
+
+	if ((int32_t)(r->touching - r->answered) > 0 && part_restart(&r->part))
+		return;
+	remote_ask(r, &m, -1, NULL);
 }
 
 static void on_death(struct part *p, bool for_good)
@@ -256,7 +278,7 @@ static void on_death(struct part *p, bool for_good)
 	r->dead = for_good;
 	r->lost(r);
 	for (unsigned queue = 0; queue < GPU_QUEUES; queue++)
-		remote_release(r, queue);
+		remote_release(r, queue, VIRTIO_GPU_RESP_ERR_UNSPEC);
 }
 
 int remote_init(struct remote *r, struct loop *loop, struct nursery *n)

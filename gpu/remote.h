@@ -28,7 +28,9 @@ struct remote {
 		uint8_t *map;
 		uint64_t produced, consumed; // bytes; as last read
 	} ring;
-	uint32_t seq; // of the last question
+	uint32_t seq;      // of the last question
+	uint32_t touching; // of the last one that may touch the guest's pages
+	uint32_t answered; // of the last one that was answered
 	TAILQ_HEAD(remote_cmds, gpu_cmd) asked;
 	bool ready, dead; // it has been ready once; it will not be any more
 	unsigned n_capsets;
@@ -57,5 +59,14 @@ int remote_ask_with(
 /* The guest's memory is now this; NULL: there is none. No resource has pages at the renderer meanwhile. */
 void remote_set_memory(struct remote *r, struct gmem *mem);
 
-/* Ends all commands of this queue that wait for an answer: it stops. */
-void remote_release(struct remote *r, unsigned queue);
+/*
+ * Ends all commands of this queue that wait for an answer, as it stops, with this result. They are done
+ * all the same, in their order, and what they would have been answered is not heard.
+ */
+void remote_release(struct remote *r, unsigned queue, uint32_t result);
+
+/*
+ * No context and no resource is left. One that has still something to do might do it with pages that
+ * are the guest's again: it is ended, and another one started.
+ */
+void remote_reset(struct remote *r);

@@ -108,6 +108,30 @@ static void sleeps_in_a_reset(void **state)
 	device_terminate();
 }
 
+/* The machine is paused while it sleeps: what it has is done, and the rest comes later. */
+static void sleeps_in_a_pause(void **state)
+{
+	int tickets[8];
+
+	(void)state;
+	device_begin(&(struct device_setup){.personality = "qemu10-gpu", .peer = true});
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	make(1);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
+	for (unsigned i = 0; i < 7; i++)
+		tickets[i] = tell_word(STAND_IN_SLEEP, 100);
+	tickets[7] = device_submit_flush(1, ALL);
+	device_settle();
+	assert_false(device_is_done(tickets[0]) && device_is_done(tickets[6]));
+	device_stop();
+	for (unsigned i = 0; i < 8; i++)
+		device_collect(tickets[i]);
+	device_start();
+	device_collect(tell_word(STAND_IN_NOTHING, 0));
+	assert_int_equal(gpu_driver_flush(&dev.gpu, 1, ALL), OK);
+	device_assert_peer(0, SIDE, SIDE, GREY);
+}
+
 /* A driver takes the answer to a fence for that to all before it; what has none does not wait. */
 static void fences_in_order(void **state)
 {
@@ -291,6 +315,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(sleeps),
 		TEST(sleeps_in_a_reset),
+		TEST(sleeps_in_a_pause),
 		TEST(fences_in_order),
 		TEST(scanout_changes_meanwhile),
 		TEST(many_streams),

@@ -253,6 +253,19 @@ static void test_last_words(void **state)
 	assert_int_equal(messages, 1);
 }
 
+static void test_restart(void **state)
+{
+	(void)state;
+	start(&echo_kind, false);
+	for (unsigned i = 0; i < 10; i++) { // it is nobody's fault
+		tell("sleep");
+		assert_true(part_restart(&part));
+		assert_int_equal(begun, i + 2);
+		ask("hello", "hello");
+	}
+	assert_int_equal(deaths, 0);
+}
+
 static void test_never_begins(void **state)
 {
 	(void)state;
@@ -321,6 +334,7 @@ int main(void)
 		PART_TEST(is_locked_in),
 		PART_TEST(dies_and_lives),
 		PART_TEST(last_words),
+		PART_TEST(restart),
 		PART_TEST(never_begins),
 		PART_TEST(does_not_listen),
 		PART_TEST(order),
