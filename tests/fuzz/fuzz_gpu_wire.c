@@ -28,6 +28,37 @@ static void check_response(const struct gpu_hdr *h)
 	FUZZ_CHECK(r.fence_id == (h->flags & VIRTIO_GPU_FLAG_FENCE ? h->fence_id : 0));
 }
 
+static bool same_transfer(const struct gpu_request *a, const struct gpu_request *b)
+{
+	return !memcmp(&a->transfer_3d.box, &b->transfer_3d.box, sizeof(a->transfer_3d.box))
+		&& a->transfer_3d.offset == b->transfer_3d.offset
+		&& a->transfer_3d.level == b->transfer_3d.level
+		&& a->transfer_3d.stride == b->transfer_3d.stride
+		&& a->transfer_3d.layer_stride == b->transfer_3d.layer_stride;
+}
+
+static bool same_member_3d(const struct gpu_request *a, const struct gpu_request *b)
+{
+	switch (a->hdr.type) {
+	case VIRTIO_GPU_CMD_GET_CAPSET_INFO:
+		return a->get_capset_info.index == b->get_capset_info.index;
+	case VIRTIO_GPU_CMD_GET_CAPSET:
+		return !memcmp(&a->get_capset, &b->get_capset, sizeof(a->get_capset));
+	case VIRTIO_GPU_CMD_CTX_CREATE:
+		FUZZ_CHECK(a->ctx_create.name_len <= sizeof(a->ctx_create.name));
+		return !memcmp(&a->ctx_create, &b->ctx_create, sizeof(a->ctx_create));
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_3D:
+		return !memcmp(&a->create_3d, &b->create_3d, sizeof(a->create_3d));
+	case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D:
+	case VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D:
+		return same_transfer(a, b);
+	case VIRTIO_GPU_CMD_SUBMIT_3D:
+		return a->submit.size == b->submit.size;
+	default:
+		return true;
+	}
+}
+
 /* The member of the command's type; what lies beside it says nothing. */
 static bool same_member(const struct gpu_request *a, const struct gpu_request *b)
 {
@@ -48,7 +79,7 @@ static bool same_member(const struct gpu_request *a, const struct gpu_request *b
 	case VIRTIO_GPU_CMD_MOVE_CURSOR:
 		return !memcmp(&a->cursor, &b->cursor, sizeof(a->cursor));
 	default:
-		return true;
+		return same_member_3d(a, b);
 	}
 }
 

@@ -518,6 +518,11 @@ def gpus():
                     attach(1, (2, 3), (4, 5)), detach(1),
                 edid(1), uuid(2), cursor(0x300, 1, 2, 3, 4, 5, 6), cursor(0x301, 1, 2, 3, 4),
                     gpu_hdr(0x207, 3, 4, 5, 6)]
+    # Of 3D: as many words as each has behind its header.
+    words = {0x108: 2, 0x109: 2, 0x200: 18, 0x201: 0, 0x202: 2, 0x203: 2, 0x204: 12, 0x205: 12, 0x206: 12,
+             0x207: 2}
+    commands += [gpu_hdr(kind) + b''.join(struct.pack('<I', kind + i) for i in range(n))
+                 for kind, n in words.items()]
     for i, c in enumerate(commands):
         save('gpu_wire', 'command-%02d' % i, c)
         save('gpu_wire', 'short-%02d' % i, c[:-3])
