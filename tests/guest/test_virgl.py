@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""A guest that draws with OpenGL: who draws, what is seen, and what remains when the renderer is killed."""
+
+import os
+import pathlib
+import re
+import signal
+import time
+
+import machine
+from machine import GENERIC, PCI, SIZE, GuestTest, blocks, wait_until
+
+KILLS = 5
+OUTPUTS = "--outputs=%dx%d" % SIZE
+RENDERER = re.compile(r'^ *renderer: +"(.*)"', re.M)
+# What the daemon says of each kill, which is right so.
+OF_A_KILL = ("part warn: virgl died", "part warn: virgl ended by signal 9")
+GREY = b"\x80\x80\x80"
+
+
+def children(pid, name):
+    """The processes of this name that this one has started."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text()
+        except OSError:
+            continue
+        is_called, rest = words[words.index("(") + 1:].rsplit(")", 1)
+        if is_called == name and int(rest.split()[1]) == pid and rest.split()[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+class Virgl(GuestTest):
+    def tearDown(self):
+        self.m.gpu.must_live("a test ran")
+        self.assertEqual([line for line in self.m.words() if not line.startswith(OF_A_KILL)], [])
+
+    def look(self):
+        return self.m.vm.screen()
+
+    def spin(self):
+        """kmscube turns its cube; returns its process group when it has made some frames."""
+        group = self.m.vm.spawn("exec /virga/draw-cube", log="/run/cube.log")
+        wait_until(lambda: "Rendered" in self.guest("cat /run/cube.log"), 120, "frames of kmscube")
+        return group
+
+    def see_cube(self):
+        """The cube before its grey ground, and another picture soon after."""
+        shot = self.look()
+        self.assertEqual(shot.rgb[:3], GREY)
+        self.assertGreater(len(set(shot.rgb[i:i + 3] for i in range(0, len(shot.rgb), 3))), 1000)
+        wait_until(lambda: self.look().rgb != shot.rgb, 20, "another picture of the cube")
+
+    def test_feature(self):
+        words = self.guest("dmesg")
+        self.assertIn("+virgl", " ".join(re.findall(r"\[drm\] features: (.*)", words)).split())
+        self.assertEqual(re.findall(r"number of cap sets: (\d+)", words), ["2"])
+        self.assertEqual(re.findall(r".*\[drm.*ERROR.*|.*timed out waiting.*", words), [])
+
+    def test_cube(self):
+        group = self.spin()
+        self.see_cube()
+        renderer = RENDERER.search(self.guest("cat /run/cube.log")).group(1)
+        self.assertIn("virgl", renderer)
+        self.assertIn("LLVMPIPE", renderer.upper())
+        self.m.vm.end(group)
+        self.see_console("after the cube")
+
+    def see_console(self, seed):
+        shot = blocks(seed)
+        self.m.draw(shot)
+        self.m.await_picture(shot, self.look)
+
+    def renderer(self):
+        nursery, = children(self.m.gpu.process.pid, "nursery")
+        return children(nursery, "virgl")
+
+
+class OnQemu(Virgl):
+    @classmethod
+    def setUpClass(cls):
+        cls.boot(PCI, options=["--virgl"])
+
+    def test_killed(self):
+        """Under kmscube: the console goes on, there is a new renderer within a second, and a new
+        kmscube draws with it."""
+        for number in range(KILLS):
+            group = self.spin()
+            self.see_cube()
+            victim, = self.renderer()
+            os.kill(victim, signal.SIGKILL)
+            killed = time.monotonic()
+            wait_until(lambda: self.renderer() not in ([], [victim]), 10, "another renderer")
+            self.assertLess(time.monotonic() - killed, machine.scaled(1))
+            self.m.vm.end(group)
+            self.see_console(f"after kill {number}")
+
+
+    def test_paused(self):
+        """And reset while it draws."""
+        self.guest("dmesg -C")  # it may tell of kills
+        self.spin()
+        for _ in range(5):
+            self.see_cube()
+            self.m.vm.qmp("stop")
+            time.sleep(0.3)
+            self.m.vm.qmp("cont")
+        self.see_cube()
+        self.assertEqual(self.guest("dmesg | grep 'drm.*ERROR' || true"), "")
+        self.m.vm.reset()
+        self.m.vm.end(self.spin())
+        self.see_console("after the reset")
+
+
+class OnGeneric(Virgl):
+    @classmethod
+    def setUpClass(cls):
+        cls.boot(GENERIC, png=True, options=["--virgl", "--seccomp=kill", OUTPUTS])
+
+    def look(self):
+        return self.m.frame()
+
+
+del GuestTest, Virgl  # they have no machine
+
+if __name__ == "__main__":
+    machine.main()
