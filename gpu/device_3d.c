@@ -7,14 +7,13 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
-#include "damage.h"
 #include "remote.h"
 
 enum { BIND_RENDER_TARGET = 1 << 1, BIND_SAMPLER_VIEW = 1 << 3, TARGET_2D = 2 };
 
 /* ---- asking ---- */
 
-static uint32_t error_of(int err)
+uint32_t gpu_3d_error(int err)
 {
 	return err == -ENOMEM || err == -ENOBUFS || err == -EMFILE
 		? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
@@ -36,7 +35,7 @@ static void ask(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_mes
 	prepare(gpu, cmd, m);
 	err = remote_ask(gpu->remote, m, -1, cmd);
 	if (err < 0)
-		cmd->done(cmd, error_of(err));
+		cmd->done(cmd, gpu_3d_error(err));
 }
 
 static void ask_with(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m,
@@ -47,11 +46,10 @@ static void ask_with(struct gpu_device *gpu, struct gpu_cmd *cmd, struct rendere
 	prepare(gpu, cmd, m);
 	err = remote_ask_with(gpu->remote, m, from, cmd);
 	if (err < 0)
-		cmd->done(cmd, error_of(err));
+		cmd->done(cmd, gpu_3d_error(err));
 }
 
-/* Nobody waits for it. What cannot be said to a renderer that is there would be missing later. */
-static void tell(struct gpu_device *gpu, struct renderer_message *m, int fd)
+void gpu_3d_tell(struct gpu_device *gpu, struct renderer_message *m, int fd)
 {
 	int err = remote_ask(gpu->remote, m, fd, NULL);
 
@@ -135,7 +133,7 @@ void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	cmd->done = context_made;
 	sent = remote_ask(gpu->remote, &m, -1, cmd);
 	if (sent < 0)
-		cmd->done(cmd, error_of(sent));
+		cmd->done(cmd, gpu_3d_error(sent));
 }
 
 void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -155,7 +153,6 @@ void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd)
 }
 
 static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd);
-static void tell_buffer(struct gpu_device *gpu, struct gpu_resource *res);
 
 /* A 2D resource becomes known to the renderer: a texture of its own, with the same pixels. */
 static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
@@ -170,9 +167,9 @@ static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
 		.height = res->height,
 		.depth = 1,
 		.array_size = 1};
-	tell(gpu, &m, -1);
+	gpu_3d_tell(gpu, &m, -1);
 	res->in_renderer = true;
-	tell_buffer(gpu, res);
+	gpu_3d_tell_buffer(gpu, res);
 	gpu_3d_upload(gpu, res, &all);
 	if (res->backing && res->backing->n_iov)
 		tell_backing(gpu, res, NULL);
@@ -229,8 +226,7 @@ void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd)
 
 /* ---- resources ---- */
 
-/* A resource that was there when the command was sent, and is still. */
-static struct gpu_resource *find_again(struct gpu_cmd *cmd)
+struct gpu_resource *gpu_3d_find_again(struct gpu_cmd *cmd)
 {
 	struct gpu_resource *res = gpu_resource_find(&cmd->gpu->resources, cmd->r.resource_id);
 
@@ -239,7 +235,7 @@ static struct gpu_resource *find_again(struct gpu_cmd *cmd)
 
 static void made(struct gpu_cmd *cmd, uint32_t err)
 {
-	struct gpu_resource *res = find_again(cmd);
+	struct gpu_resource *res = gpu_3d_find_again(cmd);
 
 	if (err && res && !res->scanouts)
 		gpu_resource_destroy(&cmd->gpu->resources, res);
@@ -265,7 +261,7 @@ void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	cmd->done = made;
 	sent = remote_ask(gpu->remote, &m, -1, cmd);
 	if (sent < 0)
-		cmd->done(cmd, error_of(sent));
+		cmd->done(cmd, gpu_3d_error(sent));
 }
 
 void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
@@ -347,117 +343,6 @@ void gpu_3d_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		ask(gpu, cmd, &m);
 }
 
-/* ---- what is shown ---- */
-
-static void tell_buffer(struct gpu_device *gpu, struct gpu_resource *res)
-{
-	struct renderer_message m = {.what = RENDERER_BUFFER,
-		.res = res->id,
-		.buffer = {res->buf->stride, res->buf->size}};
-
-	tell(gpu, &m, res->buf->fd);
-}
-
-void gpu_3d_upload(struct gpu_device *gpu, struct gpu_resource *res, const struct gpu_rect *rect)
-{
-	struct renderer_message m = {.what = RENDERER_UPLOAD, .res = res->id, .rect = *rect};
-
-	tell(gpu, &m, -1);
-}
-
-uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res)
-{
-	uint32_t err;
-
-	res->stale = true;
-	if (res->buf)
-		return 0;
-	err = gpu_resource_make_buffer(&gpu->resources, res);
-	if (!err && res->in_renderer)
-		tell_buffer(gpu, res);
-	return err;
-}
-
-/* A renderer that fails has still the picture from before. */
-static void flushed(struct gpu_cmd *cmd, uint32_t err)
-{
-	struct gpu_resource *res = find_again(cmd);
-
-	if (err && res)
-		res->stale = true;
-	if (!res || (err && res->is_3d))
-		gpu_cmd_end(cmd, err);
-	else
-		gpu_device_show(cmd, res);
-}
-
-/* All that scanouts show of it, or of that what the flush names. */
-static struct gpu_rect shown_part(const struct gpu_resource *res)
-{
-	struct damage all = {0};
-
-	for (unsigned id = 0; res->scanouts >> id; id++)
-		if (res->scanouts >> id & 1)
-			damage_add(&all, &res->views[id]);
-	if (all.n == 1)
-		return all.rects[0];
-	return (struct gpu_rect){0, 0, res->width, res->height};
-}
-
-static void ask_for_pixels(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
-	const struct gpu_rect *rect)
-{
-	struct renderer_message m = {.what = RENDERER_SHOW, .res = res->id, .rect = *rect};
-	int err;
-
-	cmd->serial = res->serial;
-	err = remote_ask(gpu->remote, &m, -1, cmd);
-	if (err < 0)
-		cmd->done(cmd, error_of(err));
-}
-
-void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
-{
-	struct gpu_rect shown = shown_part(res), rect = shown;
-
-	if (!res->scanouts) {
-		gpu_cmd_end(cmd, 0);
-		return;
-	}
-	if (!res->stale)
-		rect = rect_intersect(&cmd->r.flush.rect, &shown);
-	if (!rect.width) {
-		gpu_cmd_end(cmd, 0);
-		return;
-	}
-	res->stale = false;
-	cmd->done = flushed;
-	ask_for_pixels(gpu, cmd, res, &rect);
-}
-
-static void cursor_read(struct gpu_cmd *cmd, uint32_t err)
-{
-	struct gpu_resource *res = find_again(cmd);
-
-	if (err || !res)
-		gpu_cmd_end(cmd, err);
-	else
-		gpu_device_show_cursor(cmd, res);
-}
-
-void gpu_3d_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
-{
-	const struct gpu_rect all = {0, 0, res->width, res->height};
-	uint32_t err = gpu_3d_show(gpu, res);
-
-	if (err) {
-		gpu_cmd_end(cmd, err);
-		return;
-	}
-	cmd->done = cursor_read;
-	ask_for_pixels(gpu, cmd, res, &all);
-}
-
 /* ---- what happens to all ---- */
 
 static void for_all(struct gpu_device *gpu, void (*run)(struct gpu_device *, struct gpu_resource *))
@@ -474,7 +359,7 @@ static void take_pages(struct gpu_device *gpu, struct gpu_resource *res)
 	struct renderer_message m = {.what = RENDERER_BACKING_DETACH, .res = res->id};
 
 	if (res->in_renderer && res->backing)
-		tell(gpu, &m, -1);
+		gpu_3d_tell(gpu, &m, -1);
 }
 
 static void give_pages(struct gpu_device *gpu, struct gpu_resource *res)

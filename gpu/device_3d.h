@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 /*
- * The commands of 3D (VIRTIO 1.3, 5.7.6.8 and on), and what those of 2D have to say to the renderer. All is checked
- * here; then it goes to the renderer, whose answer ends the command.
+ * The commands of 3D (VIRTIO 1.3, 5.7.6.8 and on), and what those of 2D have to say to the renderer. All
+ * is checked here; then it goes to the renderer, whose answer ends the command.
  */
 #include "device.h"
 
@@ -34,3 +34,15 @@ void gpu_3d_reset(struct gpu_device *gpu);
 void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem);
 /* The renderer died. */
 void gpu_3d_lost(struct gpu_device *gpu);
+
+/* What device_3d.c (the commands) and show_3d.c (what is shown) share. */
+struct renderer_message;
+
+/* The VIRTIO_GPU_RESP_ERR_* of what could not be asked. */
+uint32_t gpu_3d_error(int err);
+/* Asks, and nobody waits. What cannot be said to a renderer that is there would be missing later. */
+void gpu_3d_tell(struct gpu_device *gpu, struct renderer_message *m, int fd);
+/* A resource that was there when the command was sent, and is still. */
+struct gpu_resource *gpu_3d_find_again(struct gpu_cmd *cmd);
+/* The renderer is given the buffer that the resource is shown from. */
+void gpu_3d_tell_buffer(struct gpu_device *gpu, struct gpu_resource *res);
