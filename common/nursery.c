@@ -208,7 +208,7 @@ int nursery_start(
 	pid_t parent = getpid();
 	int pair[2], r = 0;
 
-	*n = (struct nursery){kind, seccomp, threads, -1, 0};
+	*n = (struct nursery){.kind = kind, .seccomp = seccomp, .threads = threads, .sock = -1};
 	if (threads)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -227,6 +227,9 @@ int nursery_start(
 
 void nursery_finish(struct nursery *n)
 {
+	if (n->has_thread)
+		pthread_join(n->thread, NULL);
+	n->has_thread = false;
 	if (!n->kind || n->sock < 0)
 		return;
 	fd_close(&n->sock);
@@ -269,11 +272,11 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-static int start_thread(const struct nursery *n, int sock)
+/* There is one at most: none is started again. */
+static int start_thread(struct nursery *n, int sock)
 {
 	struct thread *t = malloc(sizeof(*t));
 	sigset_t all, before;
-	pthread_t thread;
 	int r;
 
 	if (!t)
@@ -282,16 +285,15 @@ static int start_thread(const struct nursery *n, int sock)
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS); // guest memory may go away under it
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, NULL, run_thread, t);
+	r = pthread_create(&n->thread, NULL, run_thread, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r == 0)
-		pthread_detach(thread);
-	else
+	n->has_thread = r == 0;
+	if (r)
 		free(t);
 	return -r;
 }
 
-int nursery_begin(const struct nursery *n, uint32_t id)
+int nursery_begin(struct nursery *n, uint32_t id)
 {
 	const struct nursery_message m = {NURSERY_START, id};
 	int pair[2], r;

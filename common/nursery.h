@@ -21,7 +21,7 @@ union nursery_control {
 };
 
 /* Starts a part. The socket to it, owned by the caller, or negative errno. */
-int nursery_begin(const struct nursery *n, uint32_t id);
+int nursery_begin(struct nursery *n, uint32_t id);
 /* Kills it. */
 void nursery_end(const struct nursery *n, uint32_t id);
 

@@ -17,6 +17,7 @@
  * A part that dies is started again: at once the first time, then with growing delays. One that dies
  * again and again is left dead.
  */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,8 @@ struct nursery {
 	bool threads; // there is no process: parts are threads of ours, to look at and to measure
 	int sock;     // -1: none
 	pid_t pid;
+	pthread_t thread; // of `threads`
+	bool has_thread;
 };
 
 /*
@@ -71,7 +74,8 @@ struct nursery {
  */
 int nursery_start(
 	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads);
-/* Ends it and all parts. Fine for one that was not started (all zeros). */
+/* Ends it and all parts; one that is a thread is waited for, its socket is closed by now. Fine for one that
+ * was not started (all zeros). */
 void nursery_finish(struct nursery *n);
 
 /* ---- the daemon's half of a part ---- */

@@ -333,6 +333,8 @@ static int run(int sock, const struct part_inside *of)
 	do
 		r = inside_turn(&inside, handlers, make_fence);
 	while (r > 0);
+	if (of->is_thread) // else all of it ends with the process
+		virgl_renderer_cleanup(&inside);
 	return 0;
 }
 
