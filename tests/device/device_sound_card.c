@@ -318,7 +318,7 @@ static void expect_no_event(void)
 }
 
 /* All mixers of the guest hear of what one of them does, but only of what changes. */
-static void test_notify(void **state)
+static void test_t12_notify(void **state)
 {
 	(void)state;
 	begin_whole_card(20);
@@ -336,7 +336,7 @@ static void test_notify(void **state)
 }
 
 /* Where there are no buffers, one event for each element waits for them. */
-static void test_events_wait(void **state)
+static void test_t19_events_wait(void **state)
 {
 	(void)state;
 	begin_whole_card(0);
@@ -385,8 +385,8 @@ int main(int argc, char **argv)
 		TEST(values),
 		TEST(roles),
 		TEST(tlv),
-		TEST(notify),
-		TEST(events_wait),
+		TEST(t12_notify),
+		TEST(t19_events_wait),
 		TEST(events_are_forgotten),
 	};
 

@@ -289,7 +289,7 @@ static void pipewire_may_be_killed(void **state)
 }
 
 /* What is prepared while there is no PipeWire is played from its first frame on once there is. */
-static void streams_may_be_first(void **state)
+static void t4_streams_may_be_first(void **state)
 {
 	struct noise_found f;
 	unsigned try = 0;
@@ -372,7 +372,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(cycles_may_come_at_once, begin, end),
 		cmocka_unit_test_setup_teardown(a_graph_may_stand, begin, end),
 		cmocka_unit_test_setup_teardown(pipewire_may_be_killed, begin, end),
-		cmocka_unit_test_setup_teardown(streams_may_be_first, begin, end),
+		cmocka_unit_test_setup_teardown(t4_streams_may_be_first, begin, end),
 		cmocka_unit_test_setup_teardown(nothing_is_left, begin, end),
 	};
 

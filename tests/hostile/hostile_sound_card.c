@@ -143,7 +143,7 @@ static const struct hostile_case cases[] = {
 	{"jacks that are not there, and wrong places", RUNNING, jacks},
 	{"a card without jacks", RUNNING, no_jacks, NULL, plain_card},
 	{"elements that are not there", RUNNING, no_such_control},
-	{"a card without elements", RUNNING, no_controls, NULL, plain_card},
+	{"T13: a card without elements", RUNNING, no_controls, NULL, plain_card},
 	{"values beyond an element's", RUNNING, wrong_values},
 	{"requests about an element of another kind", RUNNING, of_another_kind},
 	{"elements that were not agreed on", CONNECTED, not_agreed},
