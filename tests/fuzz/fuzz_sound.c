@@ -208,18 +208,19 @@ static void check_event(const struct rings_slot *s, const uint8_t *a, uint32_t l
 		|| word(a) == VIRTIO_SND_EVT_CTL_NOTIFY);
 }
 
-/* A status at the end, and before it all that was recorded or nothing. */
+/* A status: in front, or at the end, behind all that was recorded or nothing. */
 static void check_io(unsigned queue, const struct rings_slot *s, const uint8_t *a, uint32_t len)
 {
+	uint32_t at = queue == VIRTIO_SND_VQ_RX ? s->room - STATUS : 0;
 	bool ok;
 
 	if (s->room < STATUS) {
 		FUZZ_CHECK(len == s->room && rings_untouched(a, len));
 		return;
 	}
-	FUZZ_CHECK(is_status(word(a + s->room - STATUS)));
+	FUZZ_CHECK(is_status(word(a + at)));
 	FUZZ_CHECK(rings_untouched(a, s->room));
-	ok = word(a + s->room - STATUS) == VIRTIO_SND_S_OK;
+	ok = word(a + at) == VIRTIO_SND_S_OK;
 	FUZZ_CHECK(len == (ok && queue == VIRTIO_SND_VQ_RX ? s->room : STATUS));
 }
 
