@@ -122,8 +122,10 @@ class Libvirt(daemon.DaemonTest):
     def setUp(self):
         super().setUp()
         self.path = self.folder.path
-        for name in ("root", "run", "config/qemu/vhost-user"):
+        for name in ("root/etc", "run", "config/qemu/vhost-user"):
             (self.path / name).mkdir(parents=True)
+        # QEMU's words without virtlogd, which is in another package.
+        (self.path / "root/etc/qemu.conf").write_text('stdio_handler = "file"\n')
         self.describe()
         environment = {**os.environ, "HOME": str(self.path), "XDG_RUNTIME_DIR": f"{self.path}/run",
                        "XDG_CONFIG_HOME": f"{self.path}/config"}
