@@ -62,7 +62,7 @@ struct backend_config {
 	const char *role;   // pipewire: media.role of all streams, NULL: none
 	const char *target; // pipewire: name or serial of a node to be linked to, NULL: the default
 	const char *name;   // how the machine is called in mixers
-	unsigned n_playback, n_capture; // streams 0 .. n_playback - 1 play, the others record
+	unsigned n_playback; // streams 0 .. n_playback - 1 play, the others record
 };
 
 /* Each makes a backend in this loop. 0 or negative errno. */

@@ -34,7 +34,6 @@ int main(int argc, char **argv)
 	if (!loop)
 		return options_fail(&o, EXIT_RUNTIME, "no event loop: %s", strerror(errno));
 	s.backend.n_playback = s.card.n_playback;
-	s.backend.n_capture = s.card.n_capture;
 	r = s.create(loop, &s.backend, &backend);
 	if (r < 0)
 		return no_backend(&o, &s, r);
