@@ -54,6 +54,7 @@ struct backend_ops {
 struct backend {
 	const struct backend_ops *ops;
 	struct backend_listener listener; // set by the device before anything is opened
+	bool present[2]; // by direction, as it was created and as the listener was told since
 };
 
 /* What the command line says about a backend. Its strings last until destroy(). */

@@ -49,7 +49,6 @@ struct backend_pipewire {
 	struct loop_timer retry, linger;
 	struct loop_job settle;
 	bool said_away;
-	bool present[2]; // as the listener was told, by direction
 	TAILQ_HEAD(, backend_stream) streams;
 	struct {
 		struct backend_level level;
@@ -285,9 +284,9 @@ static void on_nodes(void *arg)
 	for (unsigned i = 0; i < 2; i++) {
 		bool present = pipewire_serves(b->pipewire, i);
 
-		if (present == b->present[i])
+		if (present == b->base.present[i])
 			continue;
-		b->present[i] = present;
+		b->base.present[i] = present;
 		b->base.listener.present(b->base.listener.arg, i, present);
 	}
 }

@@ -384,6 +384,8 @@ int sound_device_init(struct sound_device *dev, struct loop *loop, const struct 
 		s->pcm.event = dev->event.fd;
 	}
 	backend->listener = (struct backend_listener){on_level, on_present, dev};
+	for (unsigned i = 0; i < dev->card.n_jacks; i++)
+		dev->card.jacks[i].connected = backend->present[dev->card.jacks[i].direction];
 	r = dev->event.fd < 0 ? -errno : loop_add(loop, &dev->event, EPOLLIN | EPOLLET);
 	return r < 0 ? r : loop_timer_init(loop, &dev->timer);
 }

@@ -33,7 +33,6 @@ struct backend_stream {
 struct soft {
 	struct backend base; // first
 	struct loop *loop;
-	struct loop_job begin;
 	struct loop_timer timer;
 	int64_t next; // when the next cycle begins; 0: none does
 	int dir;      // -1: nothing is written
@@ -158,22 +157,11 @@ static void soft_close(struct backend_stream *s)
 		free_stream(s);
 }
 
-/* There is always something to play to, and silence to record. */
-static void on_begin(struct loop_job *job)
-{
-	struct soft *soft = CONTAINER_OF(job, struct soft, begin);
-	const struct backend_listener *l = &soft->base.listener;
-
-	l->present(l->arg, VIRTIO_SND_D_OUTPUT, true);
-	l->present(l->arg, VIRTIO_SND_D_INPUT, true);
-}
-
 static void soft_destroy(struct backend *b)
 {
 	struct soft *soft = CONTAINER_OF(b, struct soft, base);
 	struct backend_stream *s;
 
-	loop_cancel(soft->loop, &soft->begin);
 	while ((s = TAILQ_FIRST(&soft->streams)))
 		free_stream(s);
 	loop_timer_finish(&soft->timer);
@@ -199,17 +187,17 @@ int backend_null_create(
 	if (!soft)
 		return -ENOMEM;
 	soft->base.ops = &ops;
+	// There is always something to play to, and silence to record.
+	soft->base.present[VIRTIO_SND_D_OUTPUT] = soft->base.present[VIRTIO_SND_D_INPUT] = true;
 	soft->dir = -1;
 	TAILQ_INIT(&soft->streams);
 	soft->loop = loop;
-	soft->begin.run = on_begin;
 	soft->timer.expired = on_timer;
 	r = loop_timer_init(loop, &soft->timer);
 	if (r < 0) {
 		free(soft);
 		return r;
 	}
-	loop_defer(loop, &soft->begin);
 	*out = &soft->base;
 	return 0;
 }
