@@ -44,25 +44,36 @@ int part_lock_in(const struct part_inside *inside)
 	return r < 0 ? r : sandbox_enter(inside->seccomp, &inside->kind->sandbox);
 }
 
-ssize_t part_receive(int sock, void *message, size_t room, int *fd)
+/* Room for one descriptor and not, as there would be with CMSG_SPACE(), for two. */
+ssize_t nursery_receive(int sock, void *message, size_t room, int *fd, int flags)
 {
 	struct iovec iov = {message, room};
 	union nursery_control control = {0};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.space,
-		.msg_controllen = sizeof(control.space)};
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 	const struct cmsghdr *c;
 	ssize_t n;
 
 	do
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | flags);
 	while (n < 0 && errno == EINTR);
 	*fd = -1;
 	c = CMSG_FIRSTHDR(&msg);
 	if (n >= 0 && c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
 	return n < 0 ? -errno : n;
+}
+
+ssize_t part_receive(int sock, void *message, size_t room, int *fd)
+{
+	return nursery_receive(sock, message, room, fd, 0);
+}
+
+int part_say(int sock, const void *message, size_t len, int fd)
+{
+	return nursery_send(sock, message, len, fd, 0);
 }
 
 /* ---- in the nursery ---- */
@@ -237,11 +248,12 @@ void nursery_finish(struct nursery *n)
 		;
 }
 
-int nursery_send(int to, const void *bytes, size_t len, int fd)
+int nursery_send(int to, const void *bytes, size_t len, int fd, int flags)
 {
 	struct iovec iov = {(void *)(uintptr_t)bytes, len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 	union nursery_control control = {0};
+	ssize_t n;
 
 	if (fd >= 0) {
 		msg.msg_control = control.space;
@@ -251,7 +263,10 @@ int nursery_send(int to, const void *bytes, size_t len, int fd)
 			.cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
 	}
-	return sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	do
+		n = sendmsg(to, &msg, MSG_NOSIGNAL | flags);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
 }
 
 /* ---- a part as a thread ---- */
@@ -305,7 +320,7 @@ int nursery_begin(struct nursery *n, uint32_t id)
 		if (r == 0)
 			return pair[0];
 	} else {
-		r = nursery_send(n->sock, &m, sizeof(m), pair[1]);
+		r = nursery_send(n->sock, &m, sizeof(m), pair[1], MSG_DONTWAIT);
 	}
 	fd_close(&pair[1]);
 	if (r < 0)
@@ -318,5 +333,5 @@ void nursery_end(const struct nursery *n, uint32_t id)
 	const struct nursery_message m = {NURSERY_END, id};
 
 	if (!n->threads)
-		nursery_send(n->sock, &m, sizeof(m), -1);
+		nursery_send(n->sock, &m, sizeof(m), -1, MSG_DONTWAIT);
 }

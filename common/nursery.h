@@ -25,5 +25,7 @@ int nursery_begin(struct nursery *n, uint32_t id);
 /* Kills it. */
 void nursery_end(const struct nursery *n, uint32_t id);
 
-/* Sends a packet, and a descriptor unless fd is -1, without waiting. 0 or negative errno. */
-int nursery_send(int to, const void *bytes, size_t len, int fd);
+/* Sends a packet, and a descriptor unless fd is -1. flags: MSG_DONTWAIT or 0. 0 or negative errno. */
+int nursery_send(int to, const void *bytes, size_t len, int fd, int flags);
+/* As part_receive(), with the same flags. */
+ssize_t nursery_receive(int sock, void *message, size_t room, int *fd, int flags);

@@ -60,7 +60,7 @@ static void pump(struct part *p)
 	struct part_queued *q;
 
 	while ((q = STAILQ_FIRST(&p->queue))) {
-		int r = nursery_send(p->source.fd, q->bytes, q->len, q->fd);
+		int r = nursery_send(p->source.fd, q->bytes, q->len, q->fd, MSG_DONTWAIT);
 
 		if (r == -EAGAIN || r == -ETOOMANYREFS)
 			break;
@@ -99,7 +99,7 @@ int part_send(struct part *p, const void *bytes, size_t len, int fd)
 		return -ENOTCONN;
 	if (!STAILQ_EMPTY(&p->queue))
 		return enqueue(p, bytes, len, fd);
-	r = nursery_send(p->source.fd, bytes, len, fd);
+	r = nursery_send(p->source.fd, bytes, len, fd, MSG_DONTWAIT);
 	return r == -EAGAIN || r == -ETOOMANYREFS ? enqueue(p, bytes, len, fd)
 		: r == -EPIPE || r == -ECONNRESET ? -ENOTCONN
 						  : r;
@@ -161,13 +161,14 @@ static void on_death(struct part *p)
 static int take_message(struct part *p)
 {
 	uint8_t bytes[PART_MESSAGE_MAX];
-	ssize_t n = recv(p->source.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	_cleanup_fd_ int fd = -1;
+	ssize_t n = nursery_receive(p->source.fd, bytes, sizeof(bytes), &fd, MSG_DONTWAIT);
 
 	if (n < 0)
-		return errno == EAGAIN ? 0 : errno == EINTR || errno == ECONNRESET ? 1 : -EPIPE;
+		return n == -EAGAIN ? 0 : n == -ECONNRESET ? 1 : -EPIPE;
 	if (n == 0)
 		return -EPIPE;
-	p->message(p, bytes, (size_t)n);
+	p->message(p, bytes, (size_t)n, &fd);
 	return 1;
 }
 

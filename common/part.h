@@ -55,6 +55,9 @@ int part_lock_in(const struct part_inside *inside);
 /* For the inside: the next message, and a descriptor that came with it (-1: none) in *fd, owned. Waits
  * for it. Its length; 0: the other end is closed; negative errno. */
 ssize_t part_receive(int sock, void *message, size_t room, int *fd);
+/* For the inside: says it, with a descriptor unless fd is -1. Waits until there is room. 0 or negative
+ * errno. */
+int part_say(int sock, const void *message, size_t len, int fd);
 
 /* ---- the nursery ---- */
 
@@ -88,8 +91,9 @@ struct part_queued;
 struct part {
 	/* A new process: nothing was said to it yet. */
 	void (*begun)(struct part *p);
-	/* A message of it. It may be anything: who says it may have been taken over. */
-	void (*message)(struct part *p, const void *bytes, size_t len);
+	/* A message of it, and a descriptor that came with it (-1: none), closed afterwards unless it was
+	 * taken (*fd = -1). It may be anything: who says it may have been taken over. */
+	void (*message)(struct part *p, const void *bytes, size_t len, int *fd);
 	/* It is gone, with all that it knew. `for_good`: none will follow; said once more if the next one
 	 * cannot be started. */
 	void (*died)(struct part *p, bool for_good);

@@ -159,8 +159,9 @@ static void on_capset(struct remote *r, const struct renderer_capset *c)
 	r->capsets[r->n_capsets++] = *c;
 }
 
-static void on_message(struct part *p, const void *bytes, size_t len)
+static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 {
+	(void)fd;
 	struct remote *r = of(p);
 	struct renderer_answer a = {.what = UINT32_MAX};
 	static struct renderer_capset c;

@@ -27,6 +27,28 @@ static int try_connect(void)
 	return sock < 0 ? errno : connect(sock, (struct sockaddr *)&at, sizeof(at)) < 0 ? errno : 0;
 }
 
+/* Sends one descriptor, or two, of which the last is not for the daemon. */
+static void give(int sock, unsigned n)
+{
+	int given[] = {fd_memfd("test", 5), 0};
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(given))];
+	} control = {0};
+	char text[] = "given";
+	struct iovec iov = {text, 5};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
+
+	msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(n * sizeof(int)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(&control.align), given, n * sizeof(int));
+	if (pwrite(given[0], "bytes", 5, 0) != 5 || sendmsg(sock, &msg, MSG_NOSIGNAL) < 0)
+		_exit(3);
+	close(given[0]);
+}
+
 static int echo(int sock, const struct part_inside *inside)
 {
 	char text[64] = "";
@@ -52,6 +74,10 @@ static int echo(int sock, const struct part_inside *inside)
 			n = snprintf(text, sizeof(text), "%d", try_connect());
 		if (!strcmp(text, "exec"))
 			execl("/bin/true", "true", NULL);
+		if (!strcmp(text, "give") || !strcmp(text, "give two")) {
+			give(sock, text[4] ? 2 : 1);
+			continue;
+		}
 		if (!strcmp(text, "fds"))
 			n = snprintf(text, sizeof(text), "%d", dup(0)); // the next free one
 		if (fd >= 0) {
@@ -81,7 +107,8 @@ static struct nursery nursery;
 static struct part part;
 static char said[128];
 static unsigned begun, messages, deaths, fds;
-static bool for_good;
+static bool for_good, takes;
+static int taken; // -1: none
 
 static void on_begun(struct part *p)
 {
@@ -89,12 +116,16 @@ static void on_begun(struct part *p)
 	begun++;
 }
 
-static void on_message(struct part *p, const void *bytes, size_t len)
+static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 {
 	(void)p;
 	assert_true(len < sizeof(said));
 	memcpy(said, bytes, len);
 	said[len] = '\0';
+	if (takes) {
+		taken = *fd;
+		*fd = -1;
+	}
 	messages++;
 }
 
@@ -119,7 +150,7 @@ static int begin(void **state)
 	loop = loop_create();
 	part = (struct part){.begun = on_begun, .message = on_message, .died = on_died, .lives = 3};
 	begun = messages = deaths = 0;
-	for_good = false;
+	for_good = takes = false;
 	return loop ? 0 : -1;
 }
 
@@ -191,6 +222,24 @@ static void test_descriptor(void **state)
 	close(fd);
 	wait_until(&messages, 1);
 	assert_string_equal(said, "bytes");
+}
+
+/* And back. What is not taken is closed: finish() counts. */
+static void test_given(void **state)
+{
+	char bytes[6] = "";
+
+	(void)state;
+	start(&echo_kind, false);
+	ask("give", "given");
+	ask("give two", "given");
+	takes = true;
+	ask("hello", "hello");
+	assert_int_equal(taken, -1);
+	ask("give two", "given");
+	assert_int_equal(pread(taken, bytes, 5, 0), 5);
+	assert_string_equal(bytes, "bytes");
+	close(taken);
 }
 
 static void test_has_nothing(void **state)
@@ -330,6 +379,7 @@ int main(void)
 		PART_TEST(echo),
 		PART_TEST(thread),
 		PART_TEST(descriptor),
+		PART_TEST(given),
 		PART_TEST(has_nothing),
 		PART_TEST(is_locked_in),
 		PART_TEST(dies_and_lives),
