@@ -20,7 +20,7 @@
 #include "fd.h"
 #include "log.h"
 
-enum { PARTS_MAX = 8, NURSERY_FD = 3, PART_FD = 3, SIGNAL_FD = 4 };
+enum { PARTS_MAX = 64, NURSERY_FD = 3, PART_FD = 3, SIGNAL_FD = 4 };
 
 /* A guest can make libraries complain without end. Who looks for a fault wants to hear it. */
 static int silence_libraries(enum sandbox_mode mode)
@@ -201,6 +201,8 @@ static void __attribute__((noreturn)) serve(const struct nursery *n, int sock, p
 	signals = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals != SIGNAL_FD)
 		_exit(1);
+	if (n->kind->prepare)
+		n->kind->prepare();
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
@@ -220,8 +222,13 @@ int nursery_start(
 	int pair[2], r = 0;
 
 	*n = (struct nursery){.kind = kind, .seccomp = seccomp, .threads = threads, .sock = -1};
-	if (threads)
+	if (threads) {
+		pthread_mutex_init(&n->lock, NULL);
+		pthread_cond_init(&n->ended, NULL);
+		if (kind->prepare)
+			kind->prepare();
 		return 0;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	n->pid = fork();
@@ -238,9 +245,12 @@ int nursery_start(
 
 void nursery_finish(struct nursery *n)
 {
-	if (n->has_thread)
-		pthread_join(n->thread, NULL);
-	n->has_thread = false;
+	if (n->threads) {
+		pthread_mutex_lock(&n->lock);
+		while (n->n_threads)
+			pthread_cond_wait(&n->ended, &n->lock);
+		pthread_mutex_unlock(&n->lock);
+	}
 	if (!n->kind || n->sock < 0)
 		return;
 	fd_close(&n->sock);
@@ -272,9 +282,17 @@ int nursery_send(int to, const void *bytes, size_t len, int fd, int flags)
 /* ---- a part as a thread ---- */
 
 struct thread {
-	const struct nursery *nursery;
+	struct nursery *nursery;
 	int sock;
 };
+
+static void count_threads(struct nursery *n, int more)
+{
+	pthread_mutex_lock(&n->lock);
+	n->n_threads += (unsigned)more;
+	pthread_cond_signal(&n->ended);
+	pthread_mutex_unlock(&n->lock);
+}
 
 static void *run_thread(void *arg)
 {
@@ -284,14 +302,15 @@ static void *run_thread(void *arg)
 	free(arg);
 	t.nursery->kind->run(t.sock, &inside);
 	close(t.sock);
+	count_threads(t.nursery, -1);
 	return NULL;
 }
 
-/* There is one at most: none is started again. */
 static int start_thread(struct nursery *n, int sock)
 {
 	struct thread *t = malloc(sizeof(*t));
 	sigset_t all, before;
+	pthread_t thread;
 	int r;
 
 	if (!t)
@@ -300,11 +319,15 @@ static int start_thread(struct nursery *n, int sock)
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS); // guest memory may go away under it
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&n->thread, NULL, run_thread, t);
+	count_threads(n, 1);
+	r = pthread_create(&thread, NULL, run_thread, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	n->has_thread = r == 0;
-	if (r)
+	if (r) {
+		count_threads(n, -1);
 		free(t);
+	} else {
+		pthread_detach(thread);
+	}
 	return -r;
 }
 

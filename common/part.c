@@ -143,7 +143,8 @@ static void on_death(struct part *p)
 	let_go(p);
 	p->for_good = count_death(p);
 	if (p->for_good)
-		log_err("%s died %u times, and is not started again", name, p->deaths);
+		log_err("%s died%s, and is not started again", name,
+			p->lives > 1 ? " too often" : "");
 	p->died(p, p->for_good);
 	if (p->for_good)
 		return;
@@ -197,8 +198,10 @@ static void on_again(struct loop_timer *timer)
 
 static void begin(struct part *p)
 {
-	int r = nursery_begin(p->nursery, ++p->id);
+	int r;
 
+	p->id = ++p->nursery->last_id;
+	r = nursery_begin(p->nursery, p->id);
 	if (r >= 0) {
 		p->source.fd = r;
 		r = loop_add(p->loop, &p->source, EPOLLIN);

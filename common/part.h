@@ -40,6 +40,9 @@ struct part_kind {
 	 */
 	int (*run)(int sock, const struct part_inside *inside);
 	struct sandbox_profile sandbox;
+	/* NULL, or what is done once, before any part is forked, so that each begins with it: loading a
+	 * library. It leaves no thread and no descriptor behind. */
+	void (*prepare)(void);
 };
 
 /* What the inside is given. */
@@ -67,8 +70,11 @@ struct nursery {
 	bool threads; // there is no process: parts are threads of ours, to look at and to measure
 	int sock;     // -1: none
 	pid_t pid;
-	pthread_t thread; // of `threads`
-	bool has_thread;
+	uint32_t last_id; // of its parts
+	/* Of `threads`. */
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	unsigned n_threads;
 };
 
 /*
@@ -77,8 +83,8 @@ struct nursery {
  */
 int nursery_start(
 	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads);
-/* Ends it and all parts; one that is a thread is waited for, its socket is closed by now. Fine for one that
- * was not started (all zeros). */
+/* Ends it and all parts; those that are threads are waited for, their sockets are closed by now. Fine for
+ * one that was not started (all zeros). */
 void nursery_finish(struct nursery *n);
 
 /* ---- the daemon's half of a part ---- */

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/fd.h"
 
 enum { WAIT_MS = 20000 };
@@ -97,14 +98,34 @@ static int end_at_once(int sock, const struct part_inside *inside)
 	return 0;
 }
 
+static unsigned prepared;
+
+static void prepare(void)
+{
+	prepared++;
+}
+
+static int tell_prepared(int sock, const struct part_inside *inside)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%u", prepared);
+
+	(void)inside;
+	send(sock, text, (size_t)n, MSG_NOSIGNAL);
+	recv(sock, text, sizeof(text), 0);
+	return 0;
+}
+
 static const struct part_kind echo_kind = {.name = "echo", .run = echo};
+static const struct part_kind prepared_kind = {
+	.name = "prepared", .run = tell_prepared, .prepare = prepare};
 static const struct part_kind fail_kind = {.name = "fail", .run = end_at_once};
 
 /* ---- the daemon's half ---- */
 
 static struct loop *loop;
 static struct nursery nursery;
-static struct part part;
+static struct part part, others[10];
 static char said[128];
 static unsigned begun, messages, deaths, fds;
 static bool for_good, takes;
@@ -112,7 +133,7 @@ static int taken; // -1: none
 
 static void on_begun(struct part *p)
 {
-	assert_ptr_equal(p, &part);
+	(void)p;
 	begun++;
 }
 
@@ -131,8 +152,7 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 
 static void on_died(struct part *p, bool last)
 {
-	(void)p;
-	assert_false(part_is_there(&part));
+	assert_false(part_is_there(p));
 	deaths++;
 	for_good = last;
 }
@@ -148,6 +168,8 @@ static int begin(void **state)
 	(void)state;
 	fds = count_fds();
 	loop = loop_create();
+	memset(others, 0, sizeof(others));
+	prepared = 0;
 	part = (struct part){.begun = on_begun, .message = on_message, .died = on_died, .lives = 3};
 	begun = messages = deaths = 0;
 	for_good = takes = false;
@@ -160,6 +182,8 @@ static int finish(void **state)
 
 	(void)state;
 	part_finish(&part);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+		part_finish(&others[i]);
 	nursery_finish(&nursery);
 	loop_destroy(loop);
 	assert_true(pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH));
@@ -360,6 +384,47 @@ static void test_order(void **state)
 	assert_string_equal(said, "4999");
 }
 
+static void start_others(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		others[i] = (struct part){
+			.begun = on_begun, .message = on_message, .died = on_died, .lives = 1};
+		assert_int_equal(part_init(&others[i], loop, &nursery), 0);
+	}
+}
+
+/* Each has its own end. */
+static void test_many(void **state)
+{
+	bool threads = *(bool *)*state;
+	unsigned n = ARRAY_SIZE(others);
+
+	start(&echo_kind, threads);
+	start_others();
+	ask("hello", "hello");
+	for (unsigned i = 0; i < n; i += 2)
+		part_finish(&others[i]);
+	for (unsigned i = 1; i < n; i += 2)
+		assert_int_equal(part_send(&others[i], "x", 1, -1), 0);
+	wait_until(&messages, 1 + n / 2);
+	assert_int_equal(part_send(&others[1], "end", 3, -1), 0);
+	wait_until(&deaths, 1);
+	assert_true(for_good && !part_is_there(&others[1]));
+	ask("hello", "hello");
+	assert_int_equal(deaths, 1);
+}
+
+/* What is prepared is there in each, and was done once. */
+static void test_prepared(void **state)
+{
+	(void)state;
+	start(&prepared_kind, false);
+	start_others();
+	wait_until(&messages, 1 + ARRAY_SIZE(others));
+	assert_string_equal(said, "1");
+	assert_int_equal(prepared, 0); // not by us
+}
+
 static void test_all_end_together(void **state)
 {
 	(void)state;
@@ -375,6 +440,7 @@ static void test_all_end_together(void **state)
 
 int main(void)
 {
+	bool processes = false, threads = true;
 	const struct CMUnitTest tests[] = {
 		PART_TEST(echo),
 		PART_TEST(thread),
@@ -388,6 +454,9 @@ int main(void)
 		PART_TEST(never_begins),
 		PART_TEST(does_not_listen),
 		PART_TEST(order),
+		{"test_many", test_many, begin, finish, &processes},
+		{"test_many_threads", test_many, begin, finish, &threads},
+		PART_TEST(prepared),
 		PART_TEST(all_end_together),
 	};
 
