@@ -34,7 +34,9 @@ static uint64_t offered_protocol(const struct vhu *v)
 {
 	uint64_t config = v->device->get_config ? BIT(VHOST_USER_PROTOCOL_F_CONFIG) : 0;
 
-	return CORE_PROTOCOL | config | v->device->protocol_features;
+	uint64_t shmem = v->device->shmem_size ? BIT(VHOST_USER_PROTOCOL_F_SHMEM) : 0;
+
+	return CORE_PROTOCOL | config | shmem | v->device->protocol_features;
 }
 
 /* ---- features ---- */
@@ -282,6 +284,12 @@ static int set_vring_enable(struct vhu *v, struct vhu_msg *m)
 
 /* ---- the device ---- */
 
+void vhu_reset(struct vhu *v)
+{
+	v->device->reset(v->dev);
+	vhu_backend_reset(v);
+}
+
 static void reset_device(struct vhu *v)
 {
 	for (unsigned i = 0; i < v->device->n_queues; i++) {
@@ -290,7 +298,7 @@ static void reset_device(struct vhu *v)
 		v->queues[i].was_stopped = false;
 	}
 	v->status = 0;
-	v->device->reset(v->dev);
+	vhu_reset(v);
 }
 
 static int run_reset_device(struct vhu *v, struct vhu_msg *m)
@@ -354,54 +362,18 @@ static int gpu_set_socket(struct vhu *v, struct vhu_msg *m)
 	return 0;
 }
 
-/* ---- the channel to the front-end ---- */
-
-static void drop_backend(struct vhu *v)
-{
-	loop_remove(&v->backend_source);
-	fd_close(&v->backend);
-}
-
-/* We ask for no replies. What comes all the same is read away; its end is noticed. */
-static void on_backend(struct loop_source *source, uint32_t events)
-{
-	struct vhu *v = CONTAINER_OF(source, struct vhu, backend_source);
-	char bin[512];
-	ssize_t n = recv(v->backend, bin, sizeof(bin), MSG_DONTWAIT);
-
-	(void)events;
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		drop_backend(v);
-}
-
-/* Comes at any time and again: a new one takes the place of the old. */
+/* Comes at any time and again. */
 static int set_backend_req_fd(struct vhu *v, struct vhu_msg *m)
 {
-	int r;
-
-	if (m->n_fds != 1)
-		return -EINVAL;
-	drop_backend(v);
-	v->backend = fd_take(&m->fds[0]);
-	v->backend_source.fd = v->backend;
-	r = loop_add(v->loop, &v->backend_source, EPOLLIN);
-	if (r < 0)
-		drop_backend(v);
-	return r;
+	return m->n_fds == 1 ? vhu_backend_set(v, fd_take(&m->fds[0])) : -EINVAL;
 }
 
-int vhu_config_changed(struct vhu *v)
+static int get_shmem_config(struct vhu *v, struct vhu_msg *m)
 {
-	const struct vhost_user_header hdr = {
-		VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_VERSION, 0};
-	int r;
-
-	if (v->backend < 0)
-		return -ENOTCONN;
-	r = vhu_send(v->backend, &hdr, NULL, NULL, 0);
-	if (r < 0 && r != -EAGAIN)
-		drop_backend(v);
-	return r;
+	m->p.shmem_config = (struct vhost_user_shmem_config){.nregions = 1};
+	m->p.shmem_config.sizes[v->device->shmem_id] = v->device->shmem_size;
+	m->hdr.size = sizeof(m->p.shmem_config);
+	return 0;
 }
 
 /* ---- the table ---- */
@@ -446,6 +418,7 @@ static const struct message messages[VHOST_USER_REQUEST_COUNT] = {
 	[VHOST_USER_REM_MEM_REG] = {40, 1, false, PROTO(CONFIGURE_MEM_SLOTS), rem_mem_reg},
 	[VHOST_USER_SET_STATUS] = {8, 0, false, PROTO(STATUS), set_status},
 	[VHOST_USER_GET_STATUS] = {0, 0, true, PROTO(STATUS), get_status},
+	[VHOST_USER_GET_SHMEM_CONFIG] = {0, 0, true, PROTO(SHMEM), get_shmem_config},
 };
 
 static int check(const struct vhu *v, const struct vhu_msg *m, const struct message *entry)
@@ -548,11 +521,10 @@ struct vhu *vhu_create(struct loop *loop, int sock, const struct vhu_device *dev
 		.closed = closed,
 		.closed_arg = closed_arg,
 		.sock = sock,
-		.backend = -1,
 		.mem = gmem_create()};
 	v->source.fd = sock;
 	v->source.ready = on_message;
-	v->backend_source.ready = on_backend;
+	vhu_backend_init(v);
 	for (unsigned i = 0; i < device->n_queues; i++)
 		vhu_queue_init(&v->queues[i], v, i);
 	if (!v->mem || fd_set_nonblock(sock) < 0 || loop_add(loop, &v->source, EPOLLIN) < 0) {
@@ -571,12 +543,12 @@ void vhu_destroy(struct vhu *v)
 	for (unsigned i = 0; i < v->device->n_queues; i++)
 		vhu_queue_reset(&v->queues[i]);
 	v->device->reset(v->dev);
+	vhu_backend_finish(v);
 	if (v->device->connection)
 		v->device->connection(v->dev, NULL);
 	if (v->device->gpu_socket)
 		v->device->gpu_socket(v->dev, -1);
 	loop_remove(&v->source);
-	drop_backend(v);
 	vhu_reader_reset(&v->reader);
 	gmem_unref(v->mem);
 	fd_close(&v->sock);

@@ -29,6 +29,8 @@ struct vhu_device {
 	uint32_t req_size;          // of its request; 0: a bare struct vq_req
 	uint16_t iov_per_req;       // pieces of an ordinary request
 	uint16_t large;             // larger ones in flight at a time; 0: a few
+	uint8_t shmem_id;           // of its shared memory region (VIRTIO 1.3, 2.10),
+	uint64_t shmem_size;        // bytes, whole pages; 0: it has none
 
 	/* Serves one request of ring `queue`. */
 	void (*request)(void *dev, unsigned queue, struct vq_req *req);
@@ -55,6 +57,9 @@ struct vhu_device {
 	 * what comes next is not for those whom it let see. NULL: not such a device.
 	 */
 	void (*gpu_socket)(void *dev, int fd);
+	/* The front-end has done what vhu_shmem_map() or vhu_shmem_unmap() gave this ticket for, or could
+	 * not: negative errno. */
+	void (*shmem_answered)(void *dev, uint32_t ticket, int result);
 };
 
 /*
@@ -96,3 +101,27 @@ struct gmem *vhu_memory(struct vhu *v);
  * such requests, else what the socket says. Never waits.
  */
 int vhu_config_changed(struct vhu *v);
+
+/* What is to be seen in the device's shared memory region. All in bytes, and whole pages. */
+struct vhu_shmem {
+	uint64_t at, len; // in the region
+	int fd;           // of what is seen; stays the caller's
+	uint64_t offset;  // in it
+};
+
+/* True when the front-end lets the driver see a region, and the device show something in it. */
+bool vhu_has_shmem(const struct vhu *v);
+
+/*
+ * Asks the front-end to map this, for reading and writing. Never waits: shmem_answered() comes later,
+ * in the order of the questions, and not before this returns. -EINVAL for what is no whole page or
+ * outside the region, -EBUSY where something is mapped already, -ENOTCONN when the front-end takes no such
+ * requests, -ENOMEM, -EMFILE. At the device's reset all of it is unmapped.
+ */
+int vhu_shmem_map(struct vhu *v, const struct vhu_shmem *what, uint32_t *ticket);
+
+/*
+ * Asks it to unmap the whole of what was mapped at this place, which is free from now on. -ENOENT when
+ * nothing is, -ENOTCONN when it cannot be asked: it is forgotten all the same.
+ */
+int vhu_shmem_unmap(struct vhu *v, uint64_t at, uint32_t *ticket);

@@ -223,7 +223,7 @@ int vhu_queue_start(struct vhu_queue *q)
 	if (q->started || q->kick < 0 || !q->num || !q->has_addr)
 		return 0;
 	if (begins_anew(q))
-		v->device->reset(v->dev);
+		vhu_reset(v);
 	r = vq_start(&q->vq, &cfg, v->mem);
 	if (r < 0) {
 		log_info("%s: ring %u cannot start: its addresses are not in the guest's memory",

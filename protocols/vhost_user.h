@@ -13,9 +13,10 @@
 #define VHOST_USER_REPLY_MASK      (1u << 2)
 #define VHOST_USER_NEED_REPLY_MASK (1u << 3)
 
-#define VHOST_USER_MAX_FDS         8
-#define VHOST_USER_MAX_CONFIG_SIZE 256
-#define VHOST_USER_MAX_REGIONS     8 /* in one SET_MEM_TABLE */
+#define VHOST_USER_MAX_FDS           8
+#define VHOST_USER_MAX_CONFIG_SIZE   256
+#define VHOST_USER_MAX_REGIONS       8 /* in one SET_MEM_TABLE */
+#define VHOST_USER_MAX_SHMEM_REGIONS 256
 
 /* Virtio feature bit that announces the protocol feature messages. */
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
@@ -76,6 +77,8 @@ enum vhost_user_request {
 /* Back-end to front-end requests, on the socket of SET_BACKEND_REQ_FD. */
 enum vhost_user_backend_request {
 	VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2,
+	VHOST_USER_BACKEND_SHMEM_MAP = 9,
+	VHOST_USER_BACKEND_SHMEM_UNMAP = 10,
 };
 
 struct vhost_user_header {
@@ -119,6 +122,25 @@ struct vhost_user_single_region {
 	// ADD_MEM_REG: one fd in ancillary data
 };
 
+/* GET_SHMEM_CONFIG: the sizes of shared memory regions by their id, 0 for none. */
+struct vhost_user_shmem_config {
+	uint32_t nregions; // those that are not 0
+	uint32_t padding;
+	uint64_t sizes[VHOST_USER_MAX_SHMEM_REGIONS];
+};
+
+#define VHOST_USER_SHMEM_RW 1u
+
+/* SHMEM_MAP, with one fd in ancillary data, and SHMEM_UNMAP. */
+struct vhost_user_shmem_map {
+	uint8_t shmid;
+	uint8_t padding[7];
+	uint64_t fd_offset;
+	uint64_t shm_offset;
+	uint64_t len;
+	uint64_t flags; // VHOST_USER_SHMEM_RW
+};
+
 #define VHOST_USER_CONFIG_HEADER_SIZE 12u
 
 struct vhost_user_config {
@@ -135,6 +157,7 @@ union vhost_user_payload {
 	struct vhost_user_mem_table table;
 	struct vhost_user_single_region reg;
 	struct vhost_user_config config;
+	struct vhost_user_shmem_config shmem_config;
 };
 
 static_assert(sizeof(struct vhost_user_header) == 12, "12 bytes on the wire");
@@ -143,5 +166,7 @@ static_assert(sizeof(struct vhost_user_vring_addr) == 40, "40 bytes on the wire"
 static_assert(sizeof(struct vhost_user_region) == 32, "32 bytes on the wire");
 static_assert(offsetof(struct vhost_user_mem_table, regions) == 8, "regions follow 8 bytes");
 static_assert(sizeof(struct vhost_user_single_region) == 40, "40 bytes on the wire");
+static_assert(sizeof(struct vhost_user_shmem_config) == 2056, "2056 bytes on the wire");
+static_assert(sizeof(struct vhost_user_shmem_map) == 40, "40 bytes on the wire");
 static_assert(offsetof(struct vhost_user_config, data) == VHOST_USER_CONFIG_HEADER_SIZE,
 	"the bytes follow 12 bytes");

@@ -83,6 +83,14 @@ static void connection(void *dev, struct vhu *vhu)
 	((struct rig_device *)dev)->vhu = vhu;
 }
 
+static void shmem_answered(void *dev, uint32_t ticket, int result)
+{
+	struct rig_device *d = dev;
+
+	d->answers[d->n_answers % RIG_KEPT].ticket = ticket;
+	d->answers[d->n_answers++ % RIG_KEPT].result = result;
+}
+
 const struct vhu_device rig_vhu_device = {
 	.name = "rig",
 	.n_queues = RIG_QUEUES,
@@ -97,6 +105,9 @@ const struct vhu_device rig_vhu_device = {
 	.set_config = set_config,
 	.connection = connection,
 	.gpu_socket = gpu_socket,
+	.shmem_id = 3,
+	.shmem_size = RIG_SHMEM_SIZE,
+	.shmem_answered = shmem_answered,
 };
 
 /* ---- the connection ---- */

@@ -9,7 +9,7 @@
 #include "common/vhu_sock.h"
 #include "hand.h"
 
-enum { RIG_QUEUES = 3, RIG_CONFIG_SIZE = 20, RIG_KEPT = 64 };
+enum { RIG_QUEUES = 3, RIG_CONFIG_SIZE = 20, RIG_KEPT = 64, RIG_SHMEM_SIZE = 1 << 20 };
 
 struct rig_device {
 	unsigned requests, resets, stops, memories;
@@ -22,6 +22,11 @@ struct rig_device {
 	uint32_t written_off, written_len;
 	struct vhu *vhu; // as the core told it
 	int gpu_fd;      // owned
+	struct {
+		uint32_t ticket;
+		int result;
+	} answers[RIG_KEPT]; // to what was asked of the front-end
+	unsigned n_answers;
 };
 
 struct rig {
