@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+/*
+ * Clips made on the spot by GStreamer's encoders, and what the same elements make of them in a pipeline of
+ * their own: what the codec of a stream is compared with.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct clip_unit {
+	uint8_t *bytes;
+	size_t size;
+	uint64_t pts;
+};
+
+struct clip {
+	struct clip_unit *units;
+	unsigned n;
+};
+
+struct clip_picture {
+	uint32_t width, height;
+	uint64_t pts, hash; // of the visible rows of all planes, by clip_hash()
+};
+
+struct clip_pictures {
+	struct clip_picture *pictures;
+	unsigned n;
+};
+
+enum { CLIP_HASH_BEGIN = 0 };
+
+void clip_begin(void);
+
+/* True when there are all of these elements, which are separated by spaces. */
+bool clip_has(const char *elements);
+
+/* Adds what a description of elements, from a source to an encoder or parser, makes. */
+void clip_add(struct clip *c, const char *description);
+void clip_free(struct clip *c);
+
+/* Decodes by `elements` ("h264parse ! avdec_h264") to a format of GStreamer's name. */
+void clip_decode(struct clip_pictures *p, const struct clip *c, const char *caps,
+	const char *elements, const char *format);
+void clip_free_pictures(struct clip_pictures *p);
+
+uint64_t clip_hash(uint64_t hash, const uint8_t *bytes, size_t n);
