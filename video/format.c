@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "format.h"
 
+#include <assert.h>
+#include <drm_fourcc.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "engine.h"
+
+static_assert(VIDEO_FORMATS - VIDEO_RAW_END == (int)ENGINE_CODECS, "codecs are the engine's,");
+static_assert(VIDEO_MPEG4 - VIDEO_RAW_END == (int)ENGINE_MPEG4, "in its order");
 
 static const char *const names[VIDEO_FORMATS] = {
 	[VIDEO_NV12] = "nv12",
@@ -27,6 +34,16 @@ enum video_format video_format_named(const char *name, unsigned len)
 		if (strlen(names[f]) == len && !memcmp(names[f], name, len))
 			return (enum video_format)f;
 	return VIDEO_NONE;
+}
+
+uint32_t video_format_fourcc(enum video_format f)
+{
+	return f == VIDEO_NV12 ? DRM_FORMAT_NV12 : DRM_FORMAT_YUV420;
+}
+
+uint32_t video_format_codec(enum video_format f)
+{
+	return (uint32_t)f - VIDEO_RAW_END;
 }
 
 static void add_plane(struct video_layout *l, uint32_t stride, uint32_t rows)

@@ -48,5 +48,9 @@ const char *video_format_name(enum video_format f);
 /* VIDEO_NONE: there is none of that name, which is not ended by more than `len` says. */
 enum video_format video_format_named(const char *name, unsigned len);
 
+/* DRM_FORMAT_* of a raw one; enum engine_codec of a coded one. */
+uint32_t video_format_fourcc(enum video_format f);
+uint32_t video_format_codec(enum video_format f);
+
 /* A raw picture of 1 to VIDEO_SIDE_MAX pixels a side, without padding but for odd sides. */
 struct video_layout video_layout_of(enum video_format f, uint32_t width, uint32_t height);
