@@ -9,18 +9,21 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "log.h"
 
-enum { PARTS_MAX = 64, NURSERY_FD = 3, PART_FD = 3, SIGNAL_FD = 4 };
+enum { PARTS_MAX = 64, NURSERY_FD = 3, PART_FD = 3, SIGNAL_FD = 4, THREADS_END_WITHIN = 5 };
 
 /* A guest can make libraries complain without end. Who looks for a fault wants to hear it. */
 static int silence_libraries(enum sandbox_mode mode)
@@ -34,13 +37,31 @@ static int silence_libraries(enum sandbox_mode mode)
 	return wanted ? log_keep_stderr() : 0;
 }
 
+/* What it has by now is the library's; what follows is the guest's. */
+static int limit_memory(uint64_t more)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	int n = f ? fscanf(f, "%*u %*u %*u %*u %*u %lu", &pages) : 0;
+	uint64_t has = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct rlimit limit = {has + more, has + more};
+
+	if (f)
+		fclose(f);
+	if (n != 1)
+		return -EIO;
+	return has + more < has || setrlimit(RLIMIT_DATA, &limit) == 0 ? 0 : -errno;
+}
+
 int part_lock_in(const struct part_inside *inside)
 {
 	int r;
 
 	if (inside->is_thread)
 		return 0;
-	r = silence_libraries(inside->seccomp);
+	r = limit_memory(inside->memory);
+	if (r == 0)
+		r = silence_libraries(inside->seccomp);
 	return r < 0 ? r : sandbox_enter(inside->seccomp, &inside->kind->sandbox);
 }
 
@@ -104,13 +125,24 @@ static void die_with(pid_t parent)
 		_exit(0);
 }
 
+/* Where the host has no memory left, it goes before what the user minds more. */
+static void go_first(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : write(fd, "500", 3);
+
+	(void)n; // more than is asked already
+	close(fd);
+}
+
 static void __attribute__((noreturn)) become_part(const struct nursery *n, int sock, pid_t parent)
 {
-	const struct part_inside inside = {n->kind, n->seccomp, false};
+	const struct part_inside inside = {n->kind, n->seccomp, false, n->memory};
 	sigset_t none;
 
 	keep_only(sock, PART_FD);
 	die_with(parent);
+	go_first();
 	prctl(PR_SET_NAME, n->kind->name);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -146,6 +178,19 @@ static void end(struct child *children, uint32_t id)
 	}
 }
 
+/* Who can make them die can do it again and again, for the sake of the log. */
+static enum log_level level_of_death(void)
+{
+	static unsigned in_a_row;
+	static time_t last;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	in_a_row = now.tv_sec - last <= 2 ? in_a_row + 1 : 1;
+	last = now.tv_sec;
+	return in_a_row <= NURSERY_TOLD_DEATHS ? LOG_WARN : LOG_DBG;
+}
+
 static void reap(const struct nursery *n, struct child *children)
 {
 	struct signalfd_siginfo info;
@@ -159,9 +204,11 @@ static void reap(const struct nursery *n, struct child *children)
 		/* Who is asked to end may have been about to: the first signal is what counts. */
 		if (WIFSIGNALED(status)
 			&& (WTERMSIG(status) != SIGKILL || !children[i].asked_to_end))
-			log_warn("%s ended by signal %d", n->kind->name, WTERMSIG(status));
+			log_write(LOG_TOPIC, level_of_death(), "%s ended by signal %d",
+				n->kind->name, WTERMSIG(status));
 		else if (WIFEXITED(status) && WEXITSTATUS(status))
-			log_warn("%s ended with status %d", n->kind->name, WEXITSTATUS(status));
+			log_write(LOG_TOPIC, level_of_death(), "%s ended with status %d",
+				n->kind->name, WEXITSTATUS(status));
 		children[i].pid = 0;
 	}
 }
@@ -215,13 +262,14 @@ static void __attribute__((noreturn)) serve(const struct nursery *n, int sock, p
 
 /* ---- in the daemon ---- */
 
-int nursery_start(
-	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads)
+int nursery_start(struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp,
+	uint64_t memory, bool threads)
 {
 	pid_t parent = getpid();
 	int pair[2], r = 0;
 
-	*n = (struct nursery){.kind = kind, .seccomp = seccomp, .threads = threads, .sock = -1};
+	*n = (struct nursery){
+		.kind = kind, .seccomp = seccomp, .memory = memory, .threads = threads, .sock = -1};
 	if (threads) {
 		pthread_mutex_init(&n->lock, NULL);
 		pthread_cond_init(&n->ended, NULL);
@@ -243,14 +291,29 @@ int nursery_start(
 	return r;
 }
 
+/* In the middle of something that does not end it cannot be left behind: it uses what exit() takes down. */
+static void await_threads(struct nursery *n)
+{
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += THREADS_END_WITHIN;
+	pthread_mutex_lock(&n->lock);
+	while (n->n_threads && r == 0)
+		r = pthread_cond_timedwait(&n->ended, &n->lock, &until);
+	pthread_mutex_unlock(&n->lock);
+	if (r == 0)
+		return;
+	log_err("%s does not end; as a thread (--isolate=none) it cannot be ended alone",
+		n->kind->name);
+	_exit(EXIT_FAILURE);
+}
+
 void nursery_finish(struct nursery *n)
 {
-	if (n->threads) {
-		pthread_mutex_lock(&n->lock);
-		while (n->n_threads)
-			pthread_cond_wait(&n->ended, &n->lock);
-		pthread_mutex_unlock(&n->lock);
-	}
+	if (n->threads)
+		await_threads(n);
 	if (!n->kind || n->sock < 0)
 		return;
 	fd_close(&n->sock);
@@ -297,7 +360,7 @@ static void count_threads(struct nursery *n, int more)
 static void *run_thread(void *arg)
 {
 	struct thread t = *(struct thread *)arg;
-	const struct part_inside inside = {t.nursery->kind, SANDBOX_NONE, true};
+	const struct part_inside inside = {t.nursery->kind, SANDBOX_NONE, true, 0};
 
 	free(arg);
 	t.nursery->kind->run(t.sock, &inside);
@@ -334,10 +397,11 @@ static int start_thread(struct nursery *n, int sock)
 int nursery_begin(struct nursery *n, uint32_t id)
 {
 	const struct nursery_message m = {NURSERY_START, id};
-	int pair[2], r;
+	int pair[2], yes = 1, r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes));
 	if (n->threads) {
 		r = start_thread(n, pair[1]);
 		if (r == 0)

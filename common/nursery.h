@@ -7,6 +7,9 @@
 
 #include "part.h"
 
+/* So many deaths in a row are told; what then follows may be a guest that does it for the log. */
+enum { NURSERY_TOLD_DEATHS = 5 };
+
 enum nursery_what { NURSERY_START, NURSERY_END };
 
 struct nursery_message {
@@ -20,7 +23,8 @@ union nursery_control {
 	char space[CMSG_SPACE(sizeof(int))];
 };
 
-/* Starts a part. The socket to it, owned by the caller, or negative errno. */
+/* Starts a part. The socket to it, owned by the caller, or negative errno. What comes from there comes
+ * with who says it (SO_PASSCRED). */
 int nursery_begin(struct nursery *n, uint32_t id);
 /* Kills it. */
 void nursery_end(const struct nursery *n, uint32_t id);

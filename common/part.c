@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "bytes.h"
 #include "fd.h"
@@ -21,6 +22,7 @@ enum { MESSAGES_A_TURN = 64 };
 #define MS               1000000ll
 #define DELAY            (25 * MS)   // doubled with each death
 #define LIFE_THAT_CLEARS (2000 * MS) // after which a death is again the first one
+enum { DOUBLINGS_MAX = 4 };
 
 struct part_queued {
 	STAILQ_ENTRY(part_queued) link;
@@ -120,39 +122,86 @@ static void let_go(struct part *p)
 	nursery_end(p->nursery, p->id);
 }
 
-/* True when it has died too often. */
-static bool count_death(struct part *p)
+static void count_death(struct part *p)
 {
 	int64_t now = loop_now();
 
 	if (p->deaths && now - p->died_at > LIFE_THAT_CLEARS)
 		p->deaths = 0;
 	p->died_at = now;
-	p->delay_ns = p->deaths ? DELAY << p->deaths : 0;
+	p->delay_ns =
+		p->deaths ? DELAY << (p->deaths < DOUBLINGS_MAX ? p->deaths : DOUBLINGS_MAX) : 0;
 	p->deaths++;
-	/* What a thread left behind in this process cannot be told. */
-	return p->deaths >= p->lives || p->nursery->threads;
+	p->failures = p->works ? 0 : p->failures + 1;
+	p->works = false;
+}
+
+/* Who can make it die can do it again and again: no more is said of that than of other mistakes. */
+static void tell_death(const struct part *p)
+{
+	const char *name = p->nursery->kind->name;
+
+	if (p->nursery->threads) // what it left behind in this process cannot be told
+		log_err("%s has ended, and as a thread (--isolate=none) is not started again",
+			name);
+	else if (p->for_good && p->lives == 1)
+		log_err("%s died, and is not started again", name);
+	else if (p->for_good)
+		log_err("%s died %u times before it worked, and is not started again", name,
+			p->failures);
+	else if (p->deaths <= NURSERY_TOLD_DEATHS)
+		log_warn("%s died: what it had is lost, and it is started again", name);
+	else
+		log_peer("%s died once more, as %u times before", name, p->deaths - 1);
 }
 
 static void begin(struct part *p);
 
 static void on_death(struct part *p)
 {
-	const char *name = p->nursery->kind->name;
-
 	let_go(p);
-	p->for_good = count_death(p);
-	if (p->for_good)
-		log_err("%s died%s, and is not started again", name,
-			p->lives > 1 ? " too often" : "");
+	count_death(p);
+	p->for_good = p->nursery->threads || p->failures >= p->lives;
 	p->died(p, p->for_good);
+	tell_death(p);
 	if (p->for_good)
 		return;
-	log_warn("%s died: what it had is lost, and it is started again", name);
 	if (p->delay_ns)
 		loop_timer_set(&p->again, loop_now() + p->delay_ns);
 	else
 		begin(p);
+}
+
+/* The first message, with which the kernel says whose it is. As nursery_receive(). */
+static ssize_t receive_first(struct part *p, void *bytes, size_t len, int *fd)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_LEN(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {bytes, len};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = CMSG_SPACE(sizeof(struct ucred)) + CMSG_LEN(sizeof(int))};
+	ssize_t n = recvmsg(p->source.fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int no = 0;
+
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	p->pid = -1;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+		struct ucred who;
+
+		if (c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(*fd)))
+			memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+		if (c->cmsg_type != SCM_CREDENTIALS || c->cmsg_len != CMSG_LEN(sizeof(who)))
+			continue;
+		memcpy(&who, CMSG_DATA(c), sizeof(who));
+		p->pid = who.pid;
+	}
+	setsockopt(p->source.fd, SOL_SOCKET, SO_PASSCRED, &no, sizeof(no));
+	return n;
 }
 
 /*
@@ -163,7 +212,8 @@ static int take_message(struct part *p)
 {
 	uint8_t bytes[PART_MESSAGE_MAX];
 	_cleanup_fd_ int fd = -1;
-	ssize_t n = nursery_receive(p->source.fd, bytes, sizeof(bytes), &fd, MSG_DONTWAIT);
+	ssize_t n = p->pid ? nursery_receive(p->source.fd, bytes, sizeof(bytes), &fd, MSG_DONTWAIT)
+			   : receive_first(p, bytes, sizeof(bytes), &fd);
 
 	if (n < 0)
 		return n == -EAGAIN ? 0 : n == -ECONNRESET ? 1 : -EPIPE;
@@ -201,6 +251,7 @@ static void begin(struct part *p)
 	int r;
 
 	p->id = ++p->nursery->last_id;
+	p->pid = 0;
 	r = nursery_begin(p->nursery, p->id);
 	if (r >= 0) {
 		p->source.fd = r;
@@ -233,6 +284,16 @@ bool part_restart(struct part *p)
 	let_go(p);
 	begin(p);
 	return true;
+}
+
+int64_t part_cpu_time(const struct part *p)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (p->pid <= 0 || clock_getcpuclockid(p->pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+		return 0;
+	return t.tv_sec * 1000 * MS + t.tv_nsec;
 }
 
 int part_init(struct part *p, struct loop *loop, struct nursery *n)

@@ -15,7 +15,7 @@
  *	   +---------------------- messages -------------------+
  *
  * A part that dies is started again: at once the first time, then with growing delays. One that dies
- * again and again is left dead.
+ * again and again before it works is left dead.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -49,10 +49,14 @@ struct part_kind {
 struct part_inside {
 	const struct part_kind *kind;
 	enum sandbox_mode seccomp;
-	bool is_thread; // of the daemon, whose sandbox is then all there is
+	bool is_thread;  // of the daemon, whose sandbox is then all there is
+	uint64_t memory; // bytes of its own that it may take from part_lock_in() on
 };
 
-/* For the inside: from here on it has what is open, and memory. 0 or negative errno. */
+/*
+ * For the inside: from here on it has what is open, and so much memory (RLIMIT_DATA: what is shared
+ * with others is not counted). 0 or negative errno.
+ */
 int part_lock_in(const struct part_inside *inside);
 
 /* For the inside: the next message, and a descriptor that came with it (-1: none) in *fd, owned. Waits
@@ -67,6 +71,7 @@ int part_say(int sock, const void *message, size_t len, int fd);
 struct nursery {
 	const struct part_kind *kind;
 	enum sandbox_mode seccomp;
+	uint64_t memory;
 	bool threads; // there is no process: parts are threads of ours, to look at and to measure
 	int sock;     // -1: none
 	pid_t pid;
@@ -78,18 +83,20 @@ struct nursery {
 };
 
 /*
- * Forks it. There may be no other thread yet. `seccomp`: of the parts. `threads`: --isolate=none.
- * 0 or negative errno.
+ * Forks it. There may be no other thread yet. `seccomp`, `memory` (bytes): of each part. `threads`:
+ * --isolate=none, which has no limits. 0 or negative errno.
  */
-int nursery_start(
-	struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp, bool threads);
-/* Ends it and all parts; those that are threads are waited for, their sockets are closed by now. Fine for
- * one that was not started (all zeros). */
+int nursery_start(struct nursery *n, const struct part_kind *kind, enum sandbox_mode seccomp,
+	uint64_t memory, bool threads);
+/*
+ * Ends it and all parts. Those that are threads are waited for, their sockets are closed by now; where
+ * one does not end it ends the process. Fine for one that was not started (all zeros).
+ */
 void nursery_finish(struct nursery *n);
 
 /* ---- the daemon's half of a part ---- */
 
-/* It is given up after so many deaths, each within 2 s of the one before. */
+/* It is given up when so many in a row died before they worked. */
 enum { PART_LIVES = 5 };
 
 struct part_queued;
@@ -105,16 +112,19 @@ struct part {
 	void (*died)(struct part *p, bool for_good);
 
 	unsigned lives; // PART_LIVES; set by the caller
+	bool works;     // this process has shown it; set by the caller, when it is so
 	struct nursery *nursery;
 	struct loop *loop;
 	struct loop_source source; // fd: owned; -1: there is none now
 	struct loop_timer again;
 	struct loop_job doomed;
 	uint32_t id; // of the process, to the nursery
+	pid_t pid; // of the process, as the kernel says with its first message; 0: none yet, -1: it does not
 	bool wants_out, for_good;
 	int64_t died_at;
-	unsigned deaths;
-	int64_t delay_ns; // of the next start
+	unsigned deaths;   // each within 2 s of the one before
+	unsigned failures; // in a row, of those that never worked
+	int64_t delay_ns;  // of the next start
 	STAILQ_HEAD(, part_queued) queue;
 	size_t queued; // bytes
 };
@@ -139,6 +149,9 @@ void part_kill(struct part *p, const char *why);
  * if there can be none. False, and nothing was done: it is a thread, or not there.
  */
 bool part_restart(struct part *p);
+
+/* How long the process has worked, all threads together: ns; 0 while that is not known. */
+int64_t part_cpu_time(const struct part *p);
 
 static inline bool part_is_there(const struct part *p)
 {

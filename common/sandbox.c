@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -133,8 +134,8 @@ static const char *const allowed[] = {
 	/* time, chance, and who we are */
 	"clock_getres", "clock_gettime", "clock_nanosleep", "getegid", "geteuid", "getgid",
 	"getgroups", "getpgrp", "getpid", "getppid", "getrandom", "getresgid", "getresuid",
-	"getrlimit", "getrusage", "gettid", "gettimeofday", "getuid", "nanosleep", "setrlimit",
-	"sysinfo", "time", "times", "uname", NULL};
+	"getrlimit", "getrusage", "gettid", "gettimeofday", "getuid", "nanosleep", "sysinfo",
+	"time", "times", "uname", NULL};
 
 /* Libraries look for configuration, locales, the number of processors: there is none of it. */
 static const char *const by_path[] = {"access", "faccessat", "faccessat2", "getdents64", "lstat",
@@ -198,7 +199,12 @@ static const struct rule {
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_SET_TIMERSLACK)}},
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_GET_DUMPABLE)}},
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_SET_VMA)}}, // names of malloc's, for /proc
-	{"prlimit64", SCMP_ACT_ALLOW, {IS(0, 0)}},
+	/* Root could raise the limits that it was given. That of realtime is set by who wants to be. */
+	{"setrlimit", SCMP_ACT_ALLOW, {IS(0, RLIMIT_RTTIME)}},
+	{"setrlimit", REFUSE(EPERM), {{0, SCMP_CMP_NE, RLIMIT_RTTIME}}},
+	{"prlimit64", SCMP_ACT_ALLOW, {IS(0, 0), {2, SCMP_CMP_EQ, 0}}},
+	{"prlimit64", SCMP_ACT_ALLOW, {IS(0, 0), IS(1, RLIMIT_RTTIME)}},
+	{"prlimit64", REFUSE(EPERM), {{1, SCMP_CMP_NE, RLIMIT_RTTIME}, {2, SCMP_CMP_NE, 0}}},
 };
 
 static int add(scmp_filter_ctx f, uint32_t action, const char *call, unsigned n_args,

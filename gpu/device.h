@@ -35,6 +35,7 @@ struct gpu_cmd {
 	bool by_fence;                                     // a fence answers it, unless it fails
 	void (*done)(struct gpu_cmd *cmd, uint32_t error); // the answer
 	uint64_t serial;                                   // of the resource that it is about
+	uint64_t charged;                                  // bytes of a stream that found no place
 	/* Of a flush, when it came: */
 	uint32_t shown_on; // a bit for each scanout
 	uint64_t switches; // of all scanouts

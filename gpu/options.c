@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUT_SIDE_MAX = 16384 };
+enum { OUTPUT_SIDE_MAX = 16384, COMMAND_TIME_MAX = 86400 };
 
 #ifdef HAVE_VIRGL
 #define FEATURES "\"virgl\""
@@ -67,6 +67,17 @@ static int set_max_hostmem(void *target, const char *value)
 	return 0;
 }
 
+static int set_max_command_time(void *target, const char *value)
+{
+	char *end;
+	unsigned long seconds = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || !seconds || seconds > COMMAND_TIME_MAX)
+		return -EINVAL;
+	((struct gpu_options *)target)->max_command_time = (int64_t)seconds * 1000000000;
+	return 0;
+}
+
 static int set_virgl(void *target, const char *value)
 {
 	(void)value;
@@ -96,6 +107,9 @@ static const struct option_entry entries[] = {
 		"one, "
 		"to look at it (none)",
 		set_isolate},
+	{"max-command-time", "SECONDS",
+		"after which a renderer that is still at the same\ncommand is ended (10)",
+		set_max_command_time},
 	{"max-hostmem", "SIZE", "memory for the guest's pictures (512M)", set_max_hostmem},
 	{0},
 };

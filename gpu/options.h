@@ -6,15 +6,17 @@
 
 struct gpu_options {
 	struct gpu_config device;
-	const char *png_dir; // NULL: no pictures
-	bool virgl;          // OpenGL for the guest
-	bool threads;        // its renderer is no process of its own
+	const char *png_dir;      // NULL: no pictures
+	bool virgl;               // OpenGL for the guest
+	bool threads;             // its renderer is no process of its own
+	int64_t max_command_time; // ns that a command may take the renderer
 	struct sandbox_profile sandbox;
 };
 
 #define GPU_OPTIONS_DEFAULT                                                                        \
 	{                                                                                          \
-		.device = {.outputs = {{1280, 800}}, .n_outputs = 1, .max_hostmem = 512ull << 20 } \
+		.device = {.outputs = {{1280, 800}}, .n_outputs = 1, .max_hostmem = 512ull << 20}, \
+		.max_command_time = 10000000000                                                    \
 	}
 
 struct options gpu_command_line(struct gpu_options *g);

@@ -19,18 +19,71 @@ static struct remote *of(struct part *p)
 	return CONTAINER_OF(p, struct remote, part);
 }
 
+/* ---- patience ---- */
+
+enum { LOOKS = 8 }; // while one's patience lasts
+
+/* What everything else waits for. 0: nothing. */
+static uint32_t waited_for(const struct remote *r)
+{
+	const struct gpu_cmd *first = TAILQ_FIRST(&r->asked);
+
+	return !part_is_there(&r->part) ? 0
+		: first                 ? first->seq
+		: r->answered != r->seq ? r->answered + 1
+					: 0;
+}
+
+static void watch(struct remote *r)
+{
+	if (!r->watch.set)
+		loop_timer_set(&r->watch.timer, loop_now() + r->patience / LOOKS);
+	r->watch.set = true;
+}
+
+static void look(struct remote *r, uint32_t seq)
+{
+	int64_t now = loop_now(), cpu = part_cpu_time(&r->part);
+
+	if (seq != r->watch.seq) {
+		r->watch.seq = seq;
+		r->watch.since = now;
+		r->watch.cpu = cpu;
+	} else if (now - r->watch.since >= r->patience * REMOTE_SLOW) {
+		part_kill(&r->part, "does not answer");
+	} else if (now - r->watch.since >= r->patience && cpu - r->watch.cpu >= r->patience) {
+		part_kill(&r->part, "takes too long for a command (see --max-command-time)");
+	}
+}
+
+static void on_look(struct loop_timer *timer)
+{
+	struct remote *r = CONTAINER_OF(timer, struct remote, watch.timer);
+	uint32_t seq = waited_for(r);
+
+	r->watch.set = false;
+	if (!seq)
+		return;
+	look(r, seq);
+	watch(r);
+}
+
 /* ---- asking ---- */
 
 int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_cmd *cmd)
 {
 	int err;
 
-	m->seq = ++r->seq;
+	m->seq = r->seq + 1;
 	err = part_send(&r->part, m, sizeof(*m), fd);
-	if (err == 0 && m->what >= RENDERER_TO_HOST)
-		r->touching = m->seq;
-	if (err < 0 || !cmd)
+	if (err < 0)
 		return err;
+	r->seq = m->seq;
+	watch(r);
+	if (m->what >= RENDERER_TO_HOST)
+		r->touching = m->seq;
+	if (!cmd)
+		return 0;
 	cmd->seq = m->seq;
 	cmd->by_fence = m->fence;
 	TAILQ_INSERT_TAIL(&r->asked, cmd, link);
@@ -84,6 +137,22 @@ static int ask_beside(
 	return remote_ask(r, m, fd, cmd);
 }
 
+static int ask_charged(
+	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd)
+{
+	struct dbuf_budget *budget = &cmd->gpu->resources.budget;
+	int err = dbuf_charge(budget, m->bytes.size);
+
+	if (err < 0)
+		return err;
+	err = ask_beside(r, m, from, cmd);
+	if (err < 0)
+		dbuf_uncharge(budget, m->bytes.size);
+	else
+		cmd->charged = m->bytes.size;
+	return err;
+}
+
 int remote_ask_with(
 	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd)
 {
@@ -93,7 +162,7 @@ int remote_ask_with(
 		return -ENOTCONN;
 	to = take_ring(r, m);
 	if (!to)
-		return ask_beside(r, m, from, cmd);
+		return cmd ? ask_charged(r, m, from, cmd) : ask_beside(r, m, from, NULL);
 	iov_cursor_read(&from, to, m->bytes.size);
 	return remote_ask(r, m, -1, cmd);
 }
@@ -103,6 +172,8 @@ int remote_ask_with(
 static void answer(struct remote *r, struct gpu_cmd *cmd, uint32_t result)
 {
 	TAILQ_REMOVE(&r->asked, cmd, link);
+	dbuf_uncharge(&cmd->gpu->resources.budget, cmd->charged);
+	cmd->charged = 0;
 	cmd->done(cmd, result);
 }
 
@@ -172,6 +243,7 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 		on_capset(r, &c);
 	} else if (len == sizeof(a) && a.what == RENDERER_READY) {
 		r->ready = true;
+		r->part.works = true;
 		r->part.lives = PART_LIVES;
 	} else if (len == sizeof(a) && a.what == RENDERER_DONE) {
 		on_done(r, &a);
@@ -284,6 +356,12 @@ static void on_death(struct part *p, bool for_good)
 
 int remote_init(struct remote *r, struct loop *loop, struct nursery *n)
 {
+	int err;
+
+	r->watch.timer.expired = on_look;
+	err = loop_timer_init(loop, &r->watch.timer);
+	if (err < 0)
+		return err;
 	TAILQ_INIT(&r->asked);
 	r->ring.fd = -1;
 	r->part.lives = 1; // what does not begin never will
@@ -308,6 +386,7 @@ void remote_finish(struct remote *r)
 	if (!r->part.loop)
 		return;
 	part_finish(&r->part);
+	loop_timer_finish(&r->watch.timer);
 	drop_ring(r);
 	gmem_unref(r->mem);
 }

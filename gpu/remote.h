@@ -4,6 +4,9 @@
  * The device's half of a renderer: asks it (renderer.h), matches its answers with the commands that
  * wait for them, keeps it in step with the guest's memory, and mourns it. What it answers is not
  * trusted: it may end commands with any error, early or late, and no more than that.
+ *
+ * One that has worked on a command for longer than one's patience, by the clock and by its own
+ * processor time, is ended; so is one that does not answer for REMOTE_SLOW times as long.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +19,8 @@
 
 struct gmem;
 struct gpu_cmd;
+
+enum { REMOTE_SLOW = 6 };
 
 struct remote {
 	/* It died, and all that it had. What waited for it has not been answered yet. */
@@ -31,13 +36,21 @@ struct remote {
 	uint32_t seq;      // of the last question
 	uint32_t touching; // of the last one that may touch the guest's pages
 	uint32_t answered; // of the last one that was answered
+	int64_t patience;  // ns for one command
+	struct {
+		struct loop_timer timer;
+		bool set;
+		uint32_t seq; // of what is waited for
+		int64_t since,
+			cpu; // when that was first seen, and how long the renderer had worked
+	} watch;
 	TAILQ_HEAD(remote_cmds, gpu_cmd) asked;
 	bool ready, dead; // it has been ready once; it will not be any more
 	unsigned n_capsets;
 	struct renderer_capset capsets[RENDERER_CAPSETS_MAX];
 };
 
-/* Starts it. `lost` is set by the caller. 0 or negative errno. */
+/* Starts it. `lost` and `patience` are set by the caller. 0 or negative errno. */
 int remote_init(struct remote *r, struct loop *loop, struct nursery *n);
 /* Fine for one that is all zeros. */
 void remote_finish(struct remote *r);
@@ -52,7 +65,8 @@ bool remote_wait_ready(struct remote *r, struct loop *loop, int64_t timeout_ns);
  */
 int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_cmd *cmd);
 
-/* Asks with m->bytes.size bytes, not none, which are read once. Also -ENOMEM. */
+/* Asks with m->bytes.size bytes, not none, which are read once. Also -ENOMEM, when the guest's memory is used
+ * up (gpu_config.max_hostmem), too: what finds no place in the ring counts. */
 int remote_ask_with(
 	struct remote *r, struct renderer_message *m, struct iov_cursor from, struct gpu_cmd *cmd);
 

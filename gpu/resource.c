@@ -144,14 +144,33 @@ static bool is_texture(const struct gpu_texture *t)
 	return t->width <= SIDE_MAX && t->height <= SIDE_MAX && t->depth <= LAYERS_MAX;
 }
 
-/* About what the renderer takes for it: formats of more than 4 bytes a pixel are rare. */
+/* Those of virglrenderer's formats that take more than 4 bytes a pixel; of three channels, as of four. */
+static uint32_t pixel_bytes(uint32_t format)
+{
+	static const struct {
+		uint16_t first, last, bytes;
+	} wide[] = {{24, 24, 8}, {25, 25, 16}, {26, 27, 32}, {29, 29, 8}, {30, 31, 16}, {33, 33, 8},
+		{34, 35, 16}, {37, 37, 8}, {38, 39, 16}, {41, 41, 8}, {42, 43, 16}, {45, 45, 8},
+		{46, 47, 16}, {50, 51, 8}, {54, 55, 8}, {58, 59, 8}, {62, 63, 8}, {88, 88, 8},
+		{89, 90, 16}, {93, 94, 8}, {126, 126, 8}, {138, 138, 8}, {161, 161, 8},
+		{187, 188, 8}, {191, 192, 8}, {194, 194, 8}, {195, 196, 16}, {198, 198, 8},
+		{199, 200, 16}, {220, 220, 8}, {224, 224, 8}, {234, 238, 8}, {239, 241, 16},
+		{246, 246, 8}, {251, 252, 8}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wide); i++)
+		if (format >= wide[i].first && format <= wide[i].last)
+			return wide[i].bytes;
+	return BYTES_A_PIXEL;
+}
+
+/* About what the renderer takes for it. */
 static uint64_t texture_bytes(const struct gpu_texture *t)
 {
 	uint64_t n = (uint64_t)t->width * t->height * t->depth * at_least_1(t->array_size)
 		* at_least_1(t->nr_samples);
 
 	if (t->target != TARGET_BUFFER)
-		n *= BYTES_A_PIXEL;
+		n *= pixel_bytes(t->format);
 	return t->last_level ? n + n / 3 : n;
 }
 

@@ -8,6 +8,7 @@
 #include "device_3d.h"
 
 #define READY_WITHIN (60ll * 1000000000)
+#define UNCOUNTED    (1ull << 30)
 
 /* A resource holds one descriptor; the rest is left to sockets and rings. */
 static unsigned max_resources(void)
@@ -43,6 +44,17 @@ static void on_lost(struct remote *r)
 	gpu_3d_lost(&CONTAINER_OF(r, struct gpu_setup, remote)->gpu);
 }
 
+/*
+ * What the guest's textures may take, once more for copies of them that are made on the way, and what
+ * shaders, contexts and the like take, which nobody counts.
+ */
+static uint64_t memory_of_renderer(const struct gpu_options *g)
+{
+	return range_within(g->device.max_hostmem, g->device.max_hostmem, UINT64_MAX - UNCOUNTED)
+		? 2 * g->device.max_hostmem + UNCOUNTED
+		: UINT64_MAX;
+}
+
 /* It is ready before a guest can ask: Linux waits for 5 s for what it can do, and no longer. */
 static int add_renderer(struct gpu_setup *s, struct loop *loop, const struct options *o,
 	const struct gpu_options *g, const struct part_kind *renderer)
@@ -54,9 +66,10 @@ static int add_renderer(struct gpu_setup *s, struct loop *loop, const struct opt
 			"--virgl: built without virglrenderer; install its development files and "
 			"build again");
 	gmem_keep_fds = true;
-	r = nursery_start(&s->nursery, renderer, o->seccomp, g->threads);
+	r = nursery_start(&s->nursery, renderer, o->seccomp, memory_of_renderer(g), g->threads);
 	if (r == 0) {
 		s->remote.lost = on_lost;
+		s->remote.patience = g->max_command_time;
 		r = remote_init(&s->remote, loop, &s->nursery);
 	}
 	if (r < 0)

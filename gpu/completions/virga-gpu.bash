@@ -20,6 +20,9 @@ _virga_gpu() {
     --outputs)
         COMPREPLY=($(compgen -W '1280x800 1920x1080 2560x1440 3840x2160' -- "$cur"))
         ;;
+    --max-command-time)
+        COMPREPLY=($(compgen -W '5 10 30 60' -- "$cur"))
+        ;;
     --max-hostmem)
         COMPREPLY=($(compgen -W '256M 512M 1G 2G' -- "$cur"))
         ;;
@@ -38,7 +41,7 @@ _virga_gpu() {
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --virgl --isolate= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --virgl --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

@@ -29,7 +29,7 @@ void rig_begin(const struct part_kind *kind, bool threads)
 	int fd = fd_memfd("guest", MEMORY_SIZE);
 
 	gmem_keep_fds = true;
-	assert_int_equal(nursery_start(&rig_nursery, kind, SANDBOX_AUTO, threads), 0);
+	assert_int_equal(nursery_start(&rig_nursery, kind, SANDBOX_AUTO, 1ull << 30, threads), 0);
 	rig_loop = loop_create();
 	none = gmem_create();
 	assert_true(rig_loop && none && fd >= 0);

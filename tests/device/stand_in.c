@@ -8,18 +8,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/daemon.h"
 #include "gpu/inside.h"
 #include "gpu/setup.h"
 
 static struct inside inside;
+static bool *doomed; // shared by all that are started
 
 static uint32_t fine(struct inside *in, const struct renderer_message *m, int *fd)
 {
@@ -74,11 +85,159 @@ static uint32_t show(struct inside *in, const struct renderer_message *m, int *f
 	return 0;
 }
 
-static uint32_t escape(void)
-{
-	bool out = open("/etc/passwd", O_RDONLY) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0;
+/* ---- ways out: each is negative when it was refused ---- */
 
-	return out ? 0 : VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+static long open_file(void)
+{
+	return open("/etc/passwd", O_RDONLY);
+}
+
+static long open_memory_of_parent(void)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	return open(path, O_RDWR);
+}
+
+static long make_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long connect_its_own(void)
+{
+	const struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+
+	return connect(inside.sock, (const struct sockaddr *)&at, sizeof(at));
+}
+
+static long execute(void)
+{
+	return execl("/bin/true", "true", NULL);
+}
+
+static long execute_memory(void)
+{
+	static const char script[] = "#!/bin/true\n";
+	char *const none[] = {NULL};
+	int fd = memfd_create("script", 0);
+
+	return write(fd, script, sizeof(script)) < 0 ? -1 : fexecve(fd, none, none);
+}
+
+static long start_process(void)
+{
+	return syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
+}
+
+static long trace_parent(void)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static long read_parent(void)
+{
+	char byte;
+	const struct iovec to = {&byte, 1}, from = {(void *)(uintptr_t) "x", 1};
+
+	return process_vm_readv(getppid(), &to, 1, &from, 1, 0);
+}
+
+static long write_parent(void)
+{
+	char byte = 'x';
+	const struct iovec from = {&byte, 1}, to = {&byte, 1};
+
+	return process_vm_writev(getppid(), &from, 1, &to, 1, 0);
+}
+
+static long kill_parent(void)
+{
+	return kill(getppid(), SIGCONT);
+}
+
+static long kill_everyone(void)
+{
+	return kill(-1, SIGCONT);
+}
+
+static long find_parent(void)
+{
+	return syscall(SYS_pidfd_open, getppid(), 0);
+}
+
+static long take_from_parent(void)
+{
+	return syscall(SYS_pidfd_getfd, inside.sock, 0, 0);
+}
+
+static long set_up_io_uring(void)
+{
+	char params[256] = {0};
+
+	return syscall(SYS_io_uring_setup, 1, params);
+}
+
+static long load_bpf(void)
+{
+	char attr[128] = {0};
+
+	return syscall(SYS_bpf, 0, attr, sizeof(attr));
+}
+
+static long catch_faults(void)
+{
+	return syscall(SYS_userfaultfd, 1 /* of user mode only */);
+}
+
+static long enter_namespace(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+static long be_dumpable(void)
+{
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+}
+
+static long raise_limit(void)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	return setrlimit(RLIMIT_DATA, &none);
+}
+
+static uint32_t escape(uint32_t number)
+{
+	static long (*const ways[])(void) = {open_file, open_memory_of_parent, make_socket,
+		connect_its_own, execute, execute_memory, start_process, trace_parent, read_parent,
+		write_parent, kill_parent, kill_everyone, find_parent, take_from_parent,
+		set_up_io_uring, load_bpf, catch_faults, enter_namespace, be_dumpable, raise_limit};
+
+	if (number >= ARRAY_SIZE(ways))
+		return STAND_IN_NO_WAY;
+	return ways[number]() < 0 ? VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER : 0;
+}
+
+/* ---- what else it does ---- */
+
+static uint32_t eat(void)
+{
+	const size_t bite = 64 << 20;
+
+	for (uint64_t eaten = 0; eaten < STAND_IN_EATEN; eaten += bite)
+		if (mmap(NULL, bite, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+			== MAP_FAILED)
+			return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return 0;
+}
+
+static void spin(void)
+{
+	for (volatile unsigned i = 0;; i++)
+		;
 }
 
 static void lie(uint32_t seq)
@@ -98,6 +257,9 @@ static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_me
 	case STAND_IN_SLEEP:
 		usleep(words[1] * 1000);
 		return 0;
+	case STAND_IN_WAIT:
+		poll(&(struct pollfd){inside.sock, POLLIN, 0}, 1, -1);
+		return 0;
 	case STAND_IN_CRASH:
 		raise(SIGKILL); // a SIGSEGV would have AddressSanitizer write pages
 		return 0;
@@ -116,13 +278,15 @@ static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_me
 		((struct renderer_message *)(uintptr_t)m)->ring_end = UINT64_MAX;
 		return 0;
 	case STAND_IN_ESCAPE:
-		return escape();
-	case STAND_IN_EXEC:
-		execl("/bin/true", "true", NULL);
+		return escape(words[1]);
+	case STAND_IN_SPIN:
+		spin();
 		return 0;
-	case STAND_IN_PTRACE:
-		ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
-		return 0;
+	case STAND_IN_EAT:
+		return eat();
+	case STAND_IN_DOOM:
+		*doomed = true;
+		_exit(0);
 	case STAND_IN_SUM:
 		for (uint32_t i = 1, sum = 0; i < n; i++)
 			if (sum += words[i], i == n - 1)
@@ -170,7 +334,7 @@ static int run(int sock, const struct part_inside *of)
 	static const struct renderer_capset capset = {RENDERER_CAPSET, 2, 1, 8, "capset"};
 	int r = inside_init(&inside, sock);
 
-	if (r < 0 || part_lock_in(of) < 0)
+	if (r < 0 || *doomed || part_lock_in(of) < 0)
 		return 1;
 	inside_capset(&inside, &capset);
 	inside_answer(&inside, RENDERER_READY, 0, 0);
@@ -193,6 +357,10 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	doomed = mmap(
+		NULL, sizeof(*doomed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (doomed == MAP_FAILED)
+		return EXIT_RUNTIME;
 	loop = daemon_loop();
 	g.virgl = true;
 	status = gpu_setup_begin(&setup, loop, &o, &g, &stand_in);

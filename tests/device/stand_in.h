@@ -4,14 +4,20 @@
 enum stand_in {
 	STAND_IN_NOTHING,
 	STAND_IN_SLEEP, // so many ms
+	STAND_IN_WAIT,  // until it is asked for something else
 	STAND_IN_CRASH,
 	STAND_IN_END,
 	STAND_IN_FAIL,    // with this result
 	STAND_IN_GARBAGE, // says so many bytes of the stream
 	STAND_IN_LIE,     // answers what was not asked, twice, and before its time
 	STAND_IN_RING,    // claims to have read what was not written
-	STAND_IN_ESCAPE,  // opens a file or a socket; INVALID_PARAMETER: it could not
-	STAND_IN_EXEC,
-	STAND_IN_PTRACE,
-	STAND_IN_SUM, // all other words; INVALID_PARAMETER when that is not 0
+	STAND_IN_ESCAPE,  // tries the way out of this number; INVALID_PARAMETER: it was refused
+	STAND_IN_SUM,     // all other words; INVALID_PARAMETER when that is not 0
+	STAND_IN_SPIN,    // for ever
+	STAND_IN_EAT,     // memory; INVALID_PARAMETER: there was an end of it before STAND_IN_EATEN
+	STAND_IN_DOOM,    // dies, and so do all that come after, before they are ready
 };
+
+/* What it has eaten when it has never had enough; and what it says of a way out that it does not know. */
+#define STAND_IN_EATEN (8ull << 30)
+enum { STAND_IN_NO_WAY = 0x1203 }; // VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID

@@ -105,6 +105,19 @@ static void test_max_hostmem(void **state)
 	assert_refused("max-hostmem", bad);
 }
 
+static void test_max_command_time(void **state)
+{
+	const char *const bad[] = {
+		"", "0", "-1", "+1", " 1", "1s", "1.5", "86401", "18446744073709551617", NULL};
+
+	(void)state;
+	assert_int_equal(set("max-command-time", "1"), 0);
+	assert_int_equal(g.max_command_time, 1000000000);
+	assert_int_equal(set("max-command-time", "86400"), 0);
+	assert_int_equal(g.max_command_time, 86400000000000);
+	assert_refused("max-command-time", bad);
+}
+
 #define TEST(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -114,6 +127,7 @@ int main(void)
 		TEST(display),
 		TEST(outputs),
 		TEST(max_hostmem),
+		TEST(max_command_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,14 +9,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/fd.h"
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 20000, MIB = 1 << 20, MEMORY_MIB = 64 };
 
 /* ---- the inside ---- */
 
@@ -50,6 +53,34 @@ static void give(int sock, unsigned n)
 	close(given[0]);
 }
 
+/* How many MiB it gets, as a guest would that never has enough. */
+static int eat(void)
+{
+	int n = 0;
+
+	while (n < 8 * MEMORY_MIB
+		&& mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+			!= MAP_FAILED)
+		n++;
+	return n;
+}
+
+/* What root would do first. */
+static int raise_limit(void)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	return setrlimit(RLIMIT_DATA, &none) < 0 ? errno : 0;
+}
+
+static void spin(void)
+{
+	clock_t end = clock() + CLOCKS_PER_SEC / 10;
+
+	while (clock() < end)
+		;
+}
+
 static int echo(int sock, const struct part_inside *inside)
 {
 	char text[64] = "";
@@ -73,6 +104,12 @@ static int echo(int sock, const struct part_inside *inside)
 				open("/etc/passwd", O_RDONLY) < 0 ? errno : 0);
 		if (!strcmp(text, "connect"))
 			n = snprintf(text, sizeof(text), "%d", try_connect());
+		if (!strcmp(text, "eat"))
+			n = snprintf(text, sizeof(text), "%d", eat());
+		if (!strcmp(text, "raise"))
+			n = snprintf(text, sizeof(text), "%d", raise_limit());
+		if (!strcmp(text, "spin"))
+			spin();
 		if (!strcmp(text, "exec"))
 			execl("/bin/true", "true", NULL);
 		if (!strcmp(text, "give") || !strcmp(text, "give two")) {
@@ -128,7 +165,7 @@ static struct nursery nursery;
 static struct part part, others[10];
 static char said[128];
 static unsigned begun, messages, deaths, fds;
-static bool for_good, takes;
+static bool for_good, takes, works;
 static int taken; // -1: none
 
 static void on_begun(struct part *p)
@@ -139,7 +176,6 @@ static void on_begun(struct part *p)
 
 static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 {
-	(void)p;
 	assert_true(len < sizeof(said));
 	memcpy(said, bytes, len);
 	said[len] = '\0';
@@ -148,6 +184,7 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 		*fd = -1;
 	}
 	messages++;
+	p->works = works;
 }
 
 static void on_died(struct part *p, bool last)
@@ -159,7 +196,9 @@ static void on_died(struct part *p, bool last)
 
 static void start(const struct part_kind *kind, bool threads)
 {
-	assert_int_equal(nursery_start(&nursery, kind, SANDBOX_AUTO, threads), 0);
+	assert_int_equal(
+		nursery_start(&nursery, kind, SANDBOX_AUTO, (uint64_t)MEMORY_MIB * MIB, threads),
+		0);
 	assert_int_equal(part_init(&part, loop, &nursery), 0);
 }
 
@@ -172,7 +211,7 @@ static int begin(void **state)
 	prepared = 0;
 	part = (struct part){.begun = on_begun, .message = on_message, .died = on_died, .lives = 3};
 	begun = messages = deaths = 0;
-	for_good = takes = false;
+	for_good = takes = works = false;
 	return loop ? 0 : -1;
 }
 
@@ -313,6 +352,71 @@ static void test_dies_and_lives(void **state)
 	assert_int_equal(part_send(&part, "x", 1, -1), -ENOTCONN);
 }
 
+/* A guest may have it die as often as it likes: it is always back, a little later each time. */
+static void test_works_and_dies(void **state)
+{
+	(void)state;
+	works = true;
+	start(&echo_kind, false);
+	for (unsigned i = 1; i <= 8; i++) {
+		ask("hello", "hello");
+		tell("die");
+		wait_until(&deaths, i);
+		wait_until(&begun, i + 1);
+		assert_true(part.delay_ns <= 400000000);
+	}
+	works = false;
+	ask("hello", "hello"); // these do not work any more
+	for (unsigned i = 9; i <= 11; i++) {
+		assert_false(for_good);
+		tell("die");
+		wait_until(&deaths, i);
+		if (i < 11)
+			wait_until(&begun, i + 1);
+	}
+	assert_true(for_good);
+}
+
+static void test_memory(void **state)
+{
+	char text[64] = "";
+	FILE *f;
+	int n;
+
+	(void)state;
+	start(&echo_kind, false);
+	tell("eat");
+	wait_until(&messages, 1);
+	n = atoi(said);
+	assert_true(n > 0 && n <= MEMORY_MIB);
+	assert_int_equal(deaths, 0);
+	snprintf(text, sizeof(text), "/proc/%d/oom_score_adj", (int)part.pid);
+	f = fopen(text, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	fclose(f);
+	assert_true(atoi(text) >= 500);
+#ifndef __SANITIZE_ADDRESS__ // there the sandbox denies nothing
+	snprintf(text, sizeof(text), "%d", EPERM);
+	ask("raise", text);
+#endif
+}
+
+static void test_cpu_time(void **state)
+{
+	int64_t before;
+
+	(void)state;
+	start(&echo_kind, false);
+	assert_int_equal(part_cpu_time(&part), 0); // it has said nothing yet
+	ask("hello", "hello");
+	before = part_cpu_time(&part);
+	assert_true(before > 0);
+	ask("spin", "spin");
+	assert_true(part_cpu_time(&part) - before >= 90000000);
+	ask("hello", "hello");
+}
+
 /* What it says before it dies is heard, though it has not read all. */
 static void test_last_words(void **state)
 {
@@ -449,6 +553,9 @@ int main(void)
 		PART_TEST(has_nothing),
 		PART_TEST(is_locked_in),
 		PART_TEST(dies_and_lives),
+		PART_TEST(works_and_dies),
+		PART_TEST(memory),
+		PART_TEST(cpu_time),
 		PART_TEST(last_words),
 		PART_TEST(restart),
 		PART_TEST(never_begins),
