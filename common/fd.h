@@ -22,5 +22,8 @@ void fd_signal(int fd);
  * errno. */
 int fd_memfd(const char *name, uint64_t size);
 
+/* How many descriptors this process has open, also where it may not look into /proc. */
+unsigned fd_count_open(void);
+
 /* Raises the soft limit of open files to the hard one and returns what is then in force. */
 unsigned fd_raise_limit(void);

@@ -9,6 +9,7 @@ import collections
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -22,10 +23,12 @@ FRAME = re.compile(r"scanout=(\d+) frame=(\d+) size=(\d+)x(\d+) crc=([0-9a-fA-F]
 
 class Daemon:
     """Its standard output is kept in frames.txt and, as far as it tells of
-    frames, in `frames`; its errors in daemon.log."""
+    frames, in `frames`; what it says of its descriptors in `counts`; its errors
+    in daemon.log."""
 
     def __init__(self, command, logs):
-        self.command, self.logs, self.frames = list(command), pathlib.Path(logs), []
+        self.command, self.logs = list(command), pathlib.Path(logs)
+        self.frames, self.counts = [], []
         self.logs.mkdir(parents=True, exist_ok=True)
         # Not under the logs: a socket's path may have 107 bytes.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="virga."))
@@ -79,6 +82,17 @@ class Daemon:
         if status is not None:
             raise VmError(f"{self.command[0]} ended with {status} while {doing}.{self.last_words()}")
 
+    def descriptors(self):
+        """How many it has open, as it says itself: only root could look."""
+        asked, deadline = len(self.counts), time.monotonic() + scaled(15)
+        self.process.send_signal(signal.SIGUSR1)
+        while len(self.counts) == asked:
+            self.must_live("its descriptors were counted")
+            if time.monotonic() > deadline:
+                raise VmError(f"{self.command[0]} does not say what is open.{self.last_words()}")
+            time.sleep(0.01)
+        return self.counts[-1]
+
     def last_words(self):
         log = self.logs / "daemon.log"
         lines = log.read_text(errors="replace").splitlines()[-4:]
@@ -92,3 +106,5 @@ class Daemon:
                 if found := FRAME.match(text):
                     numbers = [int(n) for n in found.groups()[:4]]
                     self.frames.append(Frame(*numbers, found[5].lower(), time.monotonic()))
+                elif text.startswith("descriptors="):
+                    self.counts.append(int(text.split("=")[1]))

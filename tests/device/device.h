@@ -24,8 +24,6 @@
 #define BGRA         VIRTIO_GPU_FORMAT_B8G8R8A8_UNORM
 #define NOTHING      GPU_RECT(0, 0, 0, 0)
 #define PATH_MAX_LEN 160
-/* For tests that count its descriptors: what has locked itself in is only looked into by root. */
-#define COUNTABLE "--seccomp=log"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1

@@ -119,7 +119,7 @@ static void one_after_another(void **state)
 	int fds = 0;
 
 	(void)state;
-	device_begin(&(struct device_setup){.peer = true, .args = {COUNTABLE}});
+	device_begin(&(struct device_setup){.peer = true});
 	for (int round = 0; round < 3; round++)
 		for (const struct personality *p = personalities; p->name; p++) {
 			device_disconnect();
@@ -157,8 +157,7 @@ static void channels_come_late_and_again(void **state)
 	int fds;
 
 	(void)state;
-	device_begin(
-		&(struct device_setup){.personality = "cloud-hypervisor", .args = {COUNTABLE}});
+	device_begin(&(struct device_setup){.personality = "cloud-hypervisor"});
 	device_make(1, 60, 50, 1);
 	fds = child_count_fds(&dev.child);
 	for (int i = 0; i < 10; i++) {

@@ -25,7 +25,7 @@ static void exchanged_at_each_reset(void **state)
 	int fds = 0;
 
 	(void)state;
-	device_begin(&(struct device_setup){.peer = true, .args = {COUNTABLE}});
+	device_begin(&(struct device_setup){.peer = true});
 	for (uint32_t i = 1; i <= 20; i++) {
 		device_show(0, 1, 60, 50, i);
 		device_assert_peer(0, 60, 50, i);

@@ -277,7 +277,7 @@ static void reset(void **state)
 	int fds;
 
 	(void)state;
-	begin((struct device_setup){.personality = "qemu11-gpu", .args = {COUNTABLE}});
+	begin((struct device_setup){.personality = "qemu11-gpu"});
 	fds = child_count_fds(&dev.child);
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t gpa;
@@ -475,7 +475,7 @@ static void killed(void **state)
 	pid_t last = 0;
 
 	(void)state;
-	begin((struct device_setup){.peer = true, .args = {COUNTABLE}});
+	begin((struct device_setup){.peer = true});
 	for (uint32_t i = 0; i < KILLS; i++) {
 		int64_t begin_ms = now_ms(); // one that dies often is not started again
 		pid_t pid;

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "daemon.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -183,21 +182,17 @@ bool child_is_alive(const struct daemon_child *d)
 	return d->pid > 0 && wait_fd(d->pidfd, POLLIN, wait_deadline(0)) == -ETIMEDOUT;
 }
 
-int child_count_fds(const struct daemon_child *d)
+int child_count_fds(struct daemon_child *d)
 {
-	struct dirent *e;
-	char path[64];
-	int n = 0;
-	DIR *dir;
+	int rc = child_signal(d, SIGUSR1), n;
+	char line[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->pid);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while ((e = readdir(dir)))
-		n += e->d_name[0] != '.';
-	closedir(dir);
-	return n;
+	while (rc == 0) {
+		rc = child_line(d, line, sizeof(line), WAIT_DEFAULT);
+		if (rc == 0 && sscanf(line, "descriptors=%d", &n) == 1)
+			return n;
+	}
+	return rc;
 }
 
 long child_rss_kib(const struct daemon_child *d)

@@ -50,8 +50,11 @@ int child_line(struct daemon_child *d, char *buf, size_t room, int timeout_ms);
 /* Does it run? One that has ended and is not waited for does not. */
 bool child_is_alive(const struct daemon_child *d);
 
-/* How many files it has open, and its resident memory in KiB. Negative errno when it is gone. */
-int child_count_fds(const struct daemon_child *d);
+/*
+ * How many files it has open: of a daemon, which is asked by SIGUSR1; other lines of its stdout before
+ * the answer are lost. And its resident memory in KiB. Negative errno when it is gone.
+ */
+int child_count_fds(struct daemon_child *d);
 long child_rss_kib(const struct daemon_child *d);
 
 /* Sends it a signal. */

@@ -6,7 +6,6 @@ folder, and perhaps names of tests; it ends with 77 where there is no test bed.
 """
 
 import contextlib
-import os
 import pathlib
 import random
 import shutil
@@ -164,15 +163,12 @@ class Machine:
     def proc(self, name):
         return pathlib.Path(f"/proc/{self.gpu.process.pid}/{name}")
 
-    def fds(self):
-        return sorted(os.readlink(fd).split(":")[0] for fd in self.proc("fd").iterdir())
-
-    def memory_kib(self):
+    def memory_kib(self, what="RssAnon:"):
         """What the daemon has of its own: not the guest's memory, which it shares."""
         for line in self.proc("status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(what):
                 return int(line.split()[1])
-        raise AssertionError("no RssAnon in /proc")
+        raise AssertionError(f"no {what} in /proc")
 
     def frames_go_on(self, count=3, seconds=20):
         """So many more frames come."""

@@ -82,6 +82,24 @@ static void test_signal(void **state)
 	fd_signal(-1);
 }
 
+static void test_count_open(void **state)
+{
+	unsigned before = fd_count_open();
+	int pair[2], high;
+
+	(void)state;
+	assert_int_equal(
+		before, count_fds() - 3); // which counts the folder that it reads, and its dots
+	assert_int_equal(pipe(pair), 0);
+	high = fcntl(pair[0], F_DUPFD, 900);
+	assert_true(high >= 900);
+	assert_int_equal(fd_count_open(), before + 3);
+	close(high);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(fd_count_open(), before);
+}
+
 static void test_memfd(void **state)
 {
 	unsigned before = count_fds();
@@ -119,6 +137,7 @@ int main(void)
 		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_nonblock),
 		cmocka_unit_test(test_signal),
+		cmocka_unit_test(test_count_open),
 		cmocka_unit_test(test_memfd),
 		cmocka_unit_test(test_raise_limit),
 	};
