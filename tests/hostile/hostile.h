@@ -86,6 +86,7 @@ struct hostile {
 };
 
 extern struct hostile hx;
+extern const char *hostile_binary; // the daemon
 
 /* Runs all cases of a program: its main() ends with it. argv[1] is the daemon. */
 int hostile_main(int argc, char **argv, const struct hostile_case *cases, size_t n);

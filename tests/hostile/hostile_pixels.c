@@ -224,16 +224,15 @@ static void cursor_moves(const void *arg)
 static void cursor_among_files(const void *arg)
 {
 	struct virtio_gpu_update_cursor c = {.resource_id = 1};
-	char binary[64], folder[96], option[128], path[128];
+	char folder[96], option[128], path[128];
 	const char *const args[] = {option, NULL};
 	struct daemon_child child;
 
 	(void)arg;
-	snprintf(binary, sizeof(binary), "/proc/%d/exe", (int)hx.child.pid);
 	snprintf(folder, sizeof(folder), "%s/png", hx.dir);
 	snprintf(option, sizeof(option), "--display=png:%s", folder);
 	snprintf(path, sizeof(path), "%s/other", hx.dir);
-	assert_ok(child_start_path(&child, binary, path, args));
+	assert_ok(child_start_path(&child, hostile_binary, path, args));
 	hostile_leave();
 	assert_ok(frontend_connect(&hx.fe, path));
 	assert_ok(frontend_setup(&hx.fe, &hx.guest, hx.rings, RINGS));

@@ -370,10 +370,8 @@ static void one_connection(const void *arg)
 	uint32_t flags = *(const uint32_t *)arg;
 	struct frontend_msg m = {.request = VHOST_USER_GET_FEATURES, .flags = flags};
 	struct daemon_child child;
-	char binary[64];
 
-	snprintf(binary, sizeof(binary), "/proc/%d/exe", (int)hx.child.pid);
-	assert_ok(child_start_fd(&child, binary, NULL));
+	assert_ok(child_start_fd(&child, hostile_binary, NULL));
 	hostile_leave();
 	frontend_adopt(&hx.fe, child_take_fd(&child));
 	expect_answers();
