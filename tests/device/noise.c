@@ -139,11 +139,17 @@ static bool is_frame(const struct noise_search *s, const float *frame, uint64_t 
 	return true;
 }
 
-/* Frames may be left out: which one is it? Formats of few bits need some more to tell. */
+/* How many frames tell where in the noise they are: those of few bits need some more. */
+static uint64_t run_of(const struct noise_search *s)
+{
+	return s->map || bits_of(s->format) * s->channels < 32 ? RUN : 1;
+}
+
+/* Frames may be left out: which one is it? */
 static bool look_ahead(
 	const struct noise_search *s, const float *frames, uint64_t left, uint64_t *number)
 {
-	uint64_t run = left < RUN ? left : RUN, n;
+	uint64_t run = left < run_of(s) ? left : run_of(s), n;
 
 	for (uint64_t i = *number; i < *number + NOISE_AHEAD; i++) {
 		for (n = 0; n < run && is_frame(s, frames + n * s->channels, i + n); n++)

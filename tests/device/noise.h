@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NOISE_AHEAD = 150000 }; // so many frames may be missing
+enum { NOISE_AHEAD = 480000 }; // so many frames may be missing
 
 /* Noise of a channel in a frame; of the first frame it is not silence in any format. */
 int32_t noise_at(uint64_t frame, unsigned channel);

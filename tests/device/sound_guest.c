@@ -12,7 +12,8 @@
 
 #define MS INT64_C(1000000)
 
-enum { LATE_MS = 95, ROUNDS = 6 };
+/* A graph that is later than this, and one cycle, is thought to be gone (sound/pace.c). */
+enum { LATE_MS = 50, ROUNDS = 6 };
 
 /* ---- a stream's messages ---- */
 
@@ -177,8 +178,10 @@ int sound_rig_cycle(struct sound_rig *r)
 		rc = frontend_barrier(&r->stage.fe);
 	if (rc == 0)
 		rc = serve(r);
-	note_late(r, loop_now() - due);
-	return rc == 0 ? graph_step(&r->graph) : rc;
+	if (rc == 0)
+		rc = graph_step(&r->graph); // others are late here
+	note_late(r, loop_now() - graph_due(&r->graph));
+	return rc;
 }
 
 int sound_rig_cycles(struct sound_rig *r, unsigned n)
