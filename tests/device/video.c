@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "video.h"
 
+#include <dirent.h>
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,67 @@ int video_end(void **state)
 void video_terminate(void)
 {
 	assert_int_equal(child_stop(&vx.child), 0);
+}
+
+static int parent_of(int pid)
+{
+	char path[64], comm[64];
+	int parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%*d (%63[^)]) %*c %d", comm, &parent) != 2)
+		parent = 0;
+	if (f)
+		fclose(f);
+	return parent;
+}
+
+/* They are the daemon's grandchildren. */
+unsigned video_codecs(int *pids, unsigned max)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	unsigned n = 0;
+
+	assert_non_null(dir);
+	while ((e = readdir(dir))) {
+		int pid = atoi(e->d_name), parent = pid > 0 ? parent_of(pid) : 0;
+
+		if (parent <= 1 || parent_of(parent) != vx.child.pid)
+			continue;
+		if (n < max)
+			pids[n] = pid;
+		n++;
+	}
+	closedir(dir);
+	return n;
+}
+
+void video_pause(void)
+{
+	for (uint32_t i = 0; i < VIDEO_DRIVER_RINGS; i++)
+		assert_ok(frontend_stop_ring(&vx.fe, i, &vx.rings[i]));
+	assert_true(video_driver_poll(&vx.video) >= 0);
+}
+
+void video_resume(void)
+{
+	for (uint32_t i = 0; i < VIDEO_DRIVER_RINGS; i++)
+		assert_ok(frontend_start_ring(&vx.fe, i, &vx.rings[i]));
+}
+
+void video_reset(void)
+{
+	video_pause();
+	assert_ok(frontend_reset_device(&vx.fe));
+	for (int i = 0; i < VIDEO_DRIVER_RINGS; i++)
+		drv_ring_reset(&vx.rings[i], 0);
+	video_driver_reset(&vx.video);
+	memset(players, 0, sizeof(players));
+	video_resume();
+	assert_ok(video_driver_fill(&vx.video, EVENTS));
 }
 
 /* ---- buffers ---- */
@@ -219,7 +281,8 @@ static void take_output(struct player *p, unsigned i, bool again)
 		queue_output(p, i);
 }
 
-static void take_outputs(struct player *p, bool again)
+/* True when there were some. */
+static bool take_outputs(struct player *p, bool again)
 {
 	for (uint64_t last = 0;;) {
 		struct player_buffer *first = NULL;
@@ -235,15 +298,17 @@ static void take_outputs(struct player *p, bool again)
 				first = b;
 		}
 		if (!first)
-			return;
+			return last;
 		assert_true(vx.video.requests[first->ticket].order > last);
 		last = vx.video.requests[first->ticket].order;
 		take_output(p, (unsigned)(first - p->outputs), again);
 	}
 }
 
-static void take_inputs(struct player *p)
+static bool take_inputs(struct player *p)
 {
+	unsigned before = p->taken;
+
 	for (unsigned i = 0; i < PLAYER_INPUTS; i++) {
 		struct player_buffer *b = &p->inputs[i];
 		struct virtio_video_resource_queue_resp resp;
@@ -257,6 +322,7 @@ static void take_inputs(struct player *p)
 		b->ticket = -1;
 		p->taken++;
 	}
+	return p->taken != before;
 }
 
 /* ---- formats ---- */
@@ -322,19 +388,21 @@ static bool take_all(void)
 	for (unsigned i = 0; i < PLAYERS_MAX; i++) {
 		if (!players[i])
 			continue;
-		take_inputs(players[i]);
-		take_outputs(players[i], true);
+		some |= take_inputs(players[i]);
+		some |= take_outputs(players[i], true);
 	}
 	return some;
 }
 
 void players_turn(void)
 {
-	int n = video_driver_poll(&vx.video);
+	int n;
 
-	if (n == 0)
-		n = video_driver_wait(&vx.video, WAIT_DEFAULT);
-	assert_true(n > 0);
+	if (take_all())
+		return;
+	n = video_driver_wait(&vx.video, WAIT_DEFAULT);
+	if (n <= 0)
+		fail_msg("nothing comes: %s", strerror(-n));
 	take_all();
 }
 
@@ -396,6 +464,13 @@ static bool feed_one(struct player *p)
 		return true;
 	}
 	return false;
+}
+
+void player_push(struct player *p, const struct clip *clip)
+{
+	p->clip = clip;
+	while (p->fed < clip->n && feed_one(p))
+		;
 }
 
 void player_feed(struct player *p, const struct clip *clip)

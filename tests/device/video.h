@@ -49,6 +49,16 @@ void video_begin(const char *const *args);
 int video_end(void **state); // as a teardown
 void video_terminate(void);  // it exits with 0
 
+/* The processes of the codecs that there are. Returns how many. */
+unsigned video_codecs(int *pids, unsigned max);
+
+/* A guest that is paused, and goes on. */
+void video_pause(void);
+void video_resume(void);
+
+/* The driver's reset, and rings that begin anew. No player is left. */
+void video_reset(void);
+
 /* ---- players ---- */
 
 enum { PLAYER_INPUTS = 4, PLAYER_OUTPUTS_MAX = 12, PLAYER_PIECES = 512, PLAYER_PICTURES = 512 };
@@ -94,6 +104,8 @@ void players_turn(void);
 /* Feeds the clip until all is copied, drains, and waits for its end. */
 void player_play(struct player *p, const struct clip *clip);
 void player_feed(struct player *p, const struct clip *clip);
+/* Queues as much of it as there are buffers for, behind what was fed. */
+void player_push(struct player *p, const struct clip *clip);
 void player_drain(struct player *p);
 /* Waits until *count is at least that. */
 void player_wait(const unsigned *count, unsigned wanted);
