@@ -16,12 +16,14 @@
 
 struct gmem_mapping {
 	unsigned refs;
-	unsigned slot;
+	int slot;
 	uint8_t *base;
 	size_t len;
 	int fd;          // -1: not kept
 	uint64_t offset; // as it was described
 };
+
+enum { WATCHES = 256 };
 
 bool gmem_keep_fds;
 
@@ -30,7 +32,7 @@ static struct {
 	uintptr_t base; // atomic
 	size_t len, page;
 	bool taken; // atomic: a part that is a thread has maps of its own
-} slots[GMEM_MAX_REGIONS * 2];
+} slots[GMEM_MAX_REGIONS * 2 + WATCHES];
 
 _Thread_local volatile unsigned gmem_fault_count;
 
@@ -87,24 +89,33 @@ static int check_desc(const struct gmem_desc *d, const struct stat *st)
 	return 0;
 }
 
-static int take_slot(struct gmem_mapping *m, size_t page)
+static int take_slot(uint8_t *base, size_t len, size_t page)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
 		if (__atomic_exchange_n(&slots[i].taken, true, __ATOMIC_ACQUIRE))
 			continue;
-		slots[i].len = m->len;
+		slots[i].len = len;
 		slots[i].page = page;
-		__atomic_store_n(&slots[i].base, (uintptr_t)m->base, __ATOMIC_RELEASE);
-		m->slot = i;
-		return 0;
+		__atomic_store_n(&slots[i].base, (uintptr_t)base, __ATOMIC_RELEASE);
+		return (int)i;
 	}
 	return -ENOSPC;
 }
 
+int gmem_watch(uint8_t *base, size_t len)
+{
+	return take_slot(base, len, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+void gmem_unwatch(int watch)
+{
+	__atomic_store_n(&slots[watch].base, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&slots[watch].taken, false, __ATOMIC_RELEASE);
+}
+
 static void unmap(struct gmem_mapping *m)
 {
-	__atomic_store_n(&slots[m->slot].base, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&slots[m->slot].taken, false, __ATOMIC_RELEASE);
+	gmem_unwatch(m->slot);
 	munmap(m->base, m->len);
 	fd_close(&m->fd);
 	free(m);
@@ -133,13 +144,14 @@ static int map(const struct gmem_desc *d, int fd, struct gmem_region *out)
 	m->len = (d->size + skip + unit - 1) / unit * unit;
 	m->base = mmap(NULL, m->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		(off_t)(d->mmap_offset - skip));
-	r = m->base == MAP_FAILED ? -errno : take_slot(m, unit);
+	r = m->base == MAP_FAILED ? -errno : take_slot(m->base, m->len, unit);
 	if (r < 0) {
 		if (m->base != MAP_FAILED)
 			munmap(m->base, m->len);
 		free(m);
 		return r;
 	}
+	m->slot = r;
 	madvise(m->base, m->len, MADV_DONTDUMP);
 	if (gmem_keep_fds)
 		m->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);

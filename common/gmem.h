@@ -113,6 +113,13 @@ bool gmem_read(const struct gmem *mem, unsigned *hint, uint64_t gpa, void *buf, 
  */
 void *gmem_ring(const struct gmem *mem, uint64_t addr, uint64_t len, unsigned align, bool by_gpa);
 
+/*
+ * Pages of guest memory that are mapped once more: a fault there is one in guest memory, too. What
+ * gmem_unwatch() wants, before they are unmapped, or -ENOSPC.
+ */
+int gmem_watch(uint8_t *base, size_t len);
+void gmem_unwatch(int watch);
+
 /* Installs the SIGBUS handler, once for the process. 0 or negative errno. */
 int gmem_catch_faults(void);
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "unit.h"
 #include "common/dbuf.h"
+#include "common/gmem.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { FOURCC = 0x34325258 };
@@ -67,12 +70,145 @@ static void test_limits(void **state)
 	dbuf_unref(buf);
 }
 
+enum { PAGE = 4096, PAGES = 4 };
+
+static uint8_t *memory;
+static int memory_fd;
+
+static void make_memory(void)
+{
+	memory_fd = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(memory_fd, PAGES * PAGE), 0);
+	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	for (unsigned i = 0; i < PAGES; i++)
+		memset(memory + i * PAGE, (int)i, PAGE);
+}
+
+static void drop_memory(void)
+{
+	munmap(memory, PAGES * PAGE);
+	close(memory_fd);
+}
+
+/* Pages in any order, the last one not whole: one picture, in which the guest's writing is seen. */
+static void test_view(void **state)
+{
+	struct dbuf_budget b = {.max = 100};
+	const struct dbuf_layout l = {100, 20, 404, FOURCC, 300};
+	const struct iovec iov[] = {{memory + 2 * PAGE, PAGE}, {memory, PAGE},
+		{memory + 3 * PAGE, 20 * 404 + 300 - 2 * PAGE}};
+	struct dbuf *buf;
+
+	(void)state;
+	assert_int_equal(dbuf_view_pages(&b, &l, iov, 3, &buf), 0);
+	assert_int_equal(buf->stride, 404);
+	assert_int_equal(buf->fd, -1);
+	assert_int_equal(b.used, 0);
+	assert_int_equal(b.pieces, 3);
+	assert_int_equal(buf->map[0], 2);
+	assert_int_equal(buf->map[PAGE - 301], 2);
+	assert_int_equal(buf->map[PAGE - 300], 0);
+	assert_int_equal(buf->map[19 * 404 + 399], 3);
+	memory[0] = 77;
+	assert_int_equal(buf->map[PAGE - 300], 77);
+	/* It is guest memory for a fault, too. */
+	gmem_catch_faults();
+	assert_int_equal(ftruncate(memory_fd, 0), 0);
+	assert_int_equal(buf->map[0], 0);
+	assert_int_not_equal(gmem_faults(), 0);
+	dbuf_unref(buf);
+	assert_int_equal(b.pieces, 0);
+}
+
+static void test_no_view(void **state)
+{
+	struct dbuf_budget b = {.max = 100};
+	struct dbuf_layout l = {10, 10, 40, FOURCC, 0};
+	const struct iovec skewed[] = {{memory + 1, PAGE}},
+			   cut[] = {{memory, 80}, {memory + PAGE, PAGE}},
+			   whole[] = {{memory, PAGE}};
+	static struct iovec many[16385];
+	struct dbuf *buf;
+
+	(void)state;
+	assert_int_equal(dbuf_view_pages(&b, &l, skewed, 1, &buf), -EINVAL);
+	assert_int_equal(dbuf_view_pages(&b, &l, cut, 2, &buf), -EINVAL);
+	for (unsigned i = 0; i < 16385; i++)
+		many[i] = (struct iovec){memory + i % PAGES * PAGE, PAGE};
+	assert_int_equal(dbuf_view_pages(&b, &l, many, 16385, &buf), -ENOMEM);
+	assert_int_equal(b.pieces, 0);
+	l.offset = PAGE - 399; // one byte too many
+	assert_int_equal(dbuf_view_pages(&b, &l, whole, 1, &buf), -EINVAL);
+	l.offset = PAGE - 400;
+	assert_int_equal(dbuf_view_pages(&b, &l, whole, 1, &buf), 0);
+	dbuf_unref(buf);
+}
+
+static void test_view_of_file(void **state)
+{
+	struct dbuf_budget b = {.max = 100};
+	const struct dbuf_layout l = {10, 10, 40, FOURCC, PAGE};
+	struct dbuf *buf;
+
+	(void)state;
+	assert_int_equal(dbuf_view_file(&b, &l, memory_fd, &buf), 0);
+	assert_int_equal(buf->map[0], 1);
+	memory[PAGE] = 9;
+	assert_int_equal(buf->map[0], 9);
+	dbuf_unref(buf);
+	assert_int_equal(dbuf_view_file(&b, &l, -1, &buf), -EBADF);
+}
+
+static void test_layouts(void **state)
+{
+	static const struct {
+		struct dbuf_layout l;
+		uint64_t end;
+	} rows[] = {
+		{{1, 1, 4, FOURCC, 0}, 4},
+		{{10, 3, 40, FOURCC, 8}, 128},
+		{{10, 3, 100, FOURCC, 8}, 248},
+		{{10, 3, 39, FOURCC, 0}, 0},
+		{{0, 3, 40, FOURCC, 0}, 0},
+		{{10, 0, 40, FOURCC, 0}, 0},
+		{{16385, 1, 65540, FOURCC, 0}, 0},
+		{{1, 16385, 4, FOURCC, 0}, 0},
+		{{16384, 16384, UINT32_MAX, FOURCC, 0}, 16383ull * UINT32_MAX + 65536},
+		{{1, 1, 4, FOURCC, UINT64_MAX - 3}, 0},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		assert_int_equal(dbuf_layout_end(&rows[i].l), rows[i].end);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	make_memory();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	drop_memory();
+	return 0;
+}
+
+#define WITH_MEMORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_limits),
+		WITH_MEMORY(test_view),
+		WITH_MEMORY(test_no_view),
+		WITH_MEMORY(test_view_of_file),
+		cmocka_unit_test(test_layouts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
