@@ -8,6 +8,7 @@
 #include "common/bytes.h"
 #include "common/fd.h"
 #include "common/log.h"
+#include "blob.h"
 #include "damage.h"
 #include "device_3d.h"
 #include "edid.h"
@@ -108,7 +109,7 @@ static void tell_displays(struct gpu_device *gpu, unsigned id, struct gpu_resour
 	s->told_serial = res ? res->serial : 0;
 	if (res) {
 		s->told_rect = res->views[id];
-		frame = (struct gpu_frame){res->buf, s->told_rect};
+		frame = (struct gpu_frame){s->buf ? s->buf : res->buf, s->told_rect};
 	}
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->scanout(gpu->displays[i], id, res ? &frame : NULL);
@@ -118,19 +119,25 @@ static void tell_displays(struct gpu_device *gpu, unsigned id, struct gpu_resour
  * What the renderer draws is told to displays by the flush that has read it: flushes of the last
  * picture may still be on their way. All else is told at once, and those come too late.
  */
-static void set_scanout(
+void gpu_device_set_scanout(
 	struct gpu_device *gpu, unsigned id, struct gpu_resource *res, const struct gpu_rect *rect)
 {
 	struct gpu_scanout *s = &gpu->scanouts[id];
 
 	if (s->res)
 		s->res->scanouts &= ~(1u << id);
+	dbuf_unref(s->buf);
 	s->res = res;
+	s->buf = NULL;
 	if (res) {
 		res->scanouts |= 1u << id;
 		res->views[id] = *rect;
 	}
-	if (res && res->in_renderer)
+	if (res && res->blob.mem) {
+		s->buf = dbuf_ref(res->buf);
+		s->layout = res->layout;
+	}
+	if (res && gpu_resource_is_drawn(res))
 		return;
 	tell_displays(gpu, id, res);
 	s->switched = ++gpu->switches;
@@ -151,12 +158,14 @@ static void run_set_scanout(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	if (res && !gpu_rect_within(&r->set_scanout.rect, res->width, res->height))
+	if (res && res->blob.mem)
+		err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID; // how it lies is not said
+	else if (res && !gpu_rect_within(&r->set_scanout.rect, res->width, res->height))
 		err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	else if (res)
 		err = gpu_3d_show(gpu, res);
 	if (!err)
-		set_scanout(gpu, id, res, &r->set_scanout.rect);
+		gpu_device_set_scanout(gpu, id, res, &r->set_scanout.rect);
 	gpu_cmd_end(cmd, err);
 }
 
@@ -171,6 +180,8 @@ static void flush_scanout(struct gpu_cmd *cmd, unsigned id, struct gpu_resource 
 		return;
 	if (s->told_serial != res->serial || memcmp(&s->told_rect, view, sizeof(*view)))
 		tell_displays(gpu, id, res);
+	if (s->buf)
+		gpu_blob_refresh(s, &damage);
 	damage.x -= view->x;
 	damage.y -= view->y;
 	for (unsigned i = 0; i < gpu->n_displays; i++) {
@@ -196,13 +207,17 @@ static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
+	if (res->blob.mem && !res->buf) { // shown nowhere, and of no measures
+		gpu_cmd_end(cmd, 0);
+		return;
+	}
 	if (!gpu_rect_within(&cmd->r.flush.rect, res->width, res->height)) {
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		return;
 	}
 	cmd->shown_on = res->scanouts;
 	cmd->switches = gpu->switches;
-	if (res->in_renderer)
+	if (gpu_resource_is_drawn(res))
 		gpu_3d_flush(gpu, cmd, res);
 	else
 		gpu_device_show(cmd, res);
@@ -210,18 +225,35 @@ static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
 
 /* ---- the cursor ---- */
 
-void gpu_device_show_cursor(struct gpu_cmd *cmd, struct gpu_resource *res)
+static void show_cursor(struct gpu_cmd *cmd, struct dbuf *buf)
 {
 	struct gpu_device *gpu = cmd->gpu;
 	const struct gpu_request *r = &cmd->r;
 	unsigned id = r->cursor.scanout_id;
-	const struct gpu_cursor cursor = {gpu->cursors[id].x, gpu->cursors[id].y, r->cursor.hot_x,
-		r->cursor.hot_y, res ? res->buf : NULL};
+	const struct gpu_cursor cursor = {
+		gpu->cursors[id].x, gpu->cursors[id].y, r->cursor.hot_x, r->cursor.hot_y, buf};
 
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		if (gpu->displays[i]->ops->cursor)
 			gpu->displays[i]->ops->cursor(gpu->displays[i], id, &cursor);
 	gpu_cmd_end(cmd, 0);
+}
+
+void gpu_device_show_cursor(struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	show_cursor(cmd, res ? res->buf : NULL);
+}
+
+static void show_cursor_blob(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+{
+	struct dbuf *buf = NULL;
+	uint32_t err = gpu_blob_cursor(gpu, res, &buf);
+
+	if (err)
+		gpu_cmd_end(cmd, err);
+	else
+		show_cursor(cmd, buf);
+	dbuf_unref(buf);
 }
 
 static void move_cursor(struct gpu_cmd *cmd)
@@ -254,6 +286,8 @@ static void run_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	gpu->cursors[id] = (struct gpu_cursor_place){r->cursor.x, r->cursor.y};
 	if (move)
 		move_cursor(cmd);
+	else if (res && res->blob.mem)
+		show_cursor_blob(gpu, cmd, res);
 	else if (res && res->in_renderer)
 		gpu_3d_cursor(gpu, cmd, res);
 	else
@@ -277,7 +311,8 @@ static void run_unref(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	}
 	for (unsigned id = 0; id < VIRTIO_GPU_MAX_SCANOUTS; id++)
 		if (gpu->scanouts[id].res == res)
-			set_scanout(gpu, id, NULL, NULL);
+			gpu_device_set_scanout(gpu, id, NULL, NULL);
+	gpu_blob_forget(gpu, res);
 	if (res->in_renderer) {
 		gpu_3d_unref(gpu, cmd, res);
 		return;
@@ -291,9 +326,11 @@ static void run_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 	uint32_t err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 
-	if (res && !res->is_3d)
+	if (res && res->backing && res->blob.mem)
+		err = 0; // it lies there already: Linux asks for it with cursors
+	else if (res && !res->is_3d)
 		err = gpu_resource_transfer(res, &cmd->r);
-	if (!err && res->in_renderer)
+	if (!err && gpu_resource_is_drawn(res))
 		gpu_3d_upload(gpu, res, &cmd->r.transfer_2d.rect);
 	gpu_cmd_end(cmd, err);
 }
@@ -316,7 +353,7 @@ static void run_detach(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 
-	if (!res) {
+	if (!res || res->blob.mem) {
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
@@ -370,6 +407,10 @@ static const struct command commands[] = {
 	{VIRTIO_GPU_CMD_RESOURCE_DETACH_BACKING, GPU_CONTROL_QUEUE, run_detach},
 	{VIRTIO_GPU_CMD_GET_EDID, GPU_CONTROL_QUEUE, run_get_edid},
 	{VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, GPU_CONTROL_QUEUE, run_assign_uuid},
+	{VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB, GPU_CONTROL_QUEUE, gpu_blob_create},
+	{VIRTIO_GPU_CMD_SET_SCANOUT_BLOB, GPU_CONTROL_QUEUE, gpu_blob_set_scanout},
+	{VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, GPU_CONTROL_QUEUE, gpu_blob_map, true},
+	{VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB, GPU_CONTROL_QUEUE, gpu_blob_unmap, true},
 	{VIRTIO_GPU_CMD_GET_CAPSET_INFO, GPU_CONTROL_QUEUE, gpu_3d_get_capset_info, true},
 	{VIRTIO_GPU_CMD_GET_CAPSET, GPU_CONTROL_QUEUE, gpu_3d_get_capset, true},
 	{VIRTIO_GPU_CMD_CTX_CREATE, GPU_CONTROL_QUEUE, gpu_3d_ctx_create, true},
@@ -423,6 +464,7 @@ static void on_queue_stop(void *dev, unsigned queue)
 		return;
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->release(gpu->displays[i]);
+	gpu_blob_release(gpu);
 	gpu_fences_release(&gpu->fences);
 }
 
@@ -432,7 +474,7 @@ static void on_reset(void *dev)
 	const struct gpu_cursor hidden = {0};
 
 	for (unsigned id = 0; id < VIRTIO_GPU_MAX_SCANOUTS; id++) {
-		set_scanout(gpu, id, NULL, NULL);
+		gpu_device_set_scanout(gpu, id, NULL, NULL);
 		for (unsigned i = 0; i < gpu->n_displays; i++)
 			if (gpu->displays[i]->ops->cursor)
 				gpu->displays[i]->ops->cursor(gpu->displays[i], id, &hidden);
@@ -456,6 +498,7 @@ static void on_connection(void *dev, struct vhu *vhu)
 {
 	struct gpu_device *gpu = dev;
 
+	gpu->vhu = vhu;
 	if (!vhu && gpu->remote)
 		remote_set_memory(gpu->remote, NULL);
 }
@@ -485,7 +528,8 @@ static void on_gpu_socket(void *dev, int fd)
 const struct vhu_device gpu_vhu_device = {
 	.name = "gpu",
 	.n_queues = GPU_QUEUES,
-	.features = BIT(VIRTIO_GPU_F_EDID) | BIT(VIRTIO_GPU_F_RESOURCE_UUID),
+	.features = BIT(VIRTIO_GPU_F_EDID) | BIT(VIRTIO_GPU_F_RESOURCE_UUID)
+		| BIT(VIRTIO_GPU_F_RESOURCE_BLOB),
 	.req_size = sizeof(struct gpu_cmd),
 	.iov_per_req = 8,
 	.request = on_request,
@@ -495,6 +539,8 @@ const struct vhu_device gpu_vhu_device = {
 	.get_config = get_config,
 	.connection = on_connection,
 	.gpu_socket = on_gpu_socket,
+	.shmem_id = VIRTIO_GPU_SHM_ID_HOST_VISIBLE,
+	.shmem_answered = gpu_blob_answered,
 };
 
 void gpu_device_init(struct gpu_device *gpu, const struct gpu_config *cfg)
@@ -502,6 +548,7 @@ void gpu_device_init(struct gpu_device *gpu, const struct gpu_config *cfg)
 	*gpu = (struct gpu_device){.cfg = *cfg, .vhu_device = gpu_vhu_device};
 	gpu_resources_init(&gpu->resources, cfg->max_hostmem, cfg->max_resources);
 	gpu_fences_init(&gpu->fences);
+	TAILQ_INIT(&gpu->at_front_end);
 }
 
 void gpu_device_add_display(struct gpu_device *gpu, struct display *d)
@@ -514,7 +561,8 @@ void gpu_device_add_display(struct gpu_device *gpu, struct display *d)
 void gpu_device_set_renderer(struct gpu_device *gpu, struct remote *remote)
 {
 	gpu->remote = remote;
-	gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_VIRGL);
+	gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_VIRGL) | BIT(VIRTIO_GPU_F_CONTEXT_INIT);
+	gpu->vhu_device.shmem_size = gpu->cfg.hostmem;
 }
 
 void gpu_device_finish(struct gpu_device *gpu)

@@ -41,12 +41,16 @@ struct gpu_cmd {
 	uint64_t switches; // of all scanouts
 };
 
+TAILQ_HEAD(gpu_cmds, gpu_cmd);
+
 struct gpu_output {
 	uint32_t width, height;
 };
 
 struct gpu_scanout {
 	struct gpu_resource *res; // NULL: off
+	struct dbuf *buf;         // of a blob: a reference; else NULL, and it is the resource's
+	struct gpu_layout layout; // of buf
 	/* What displays were told of; a 3D resource comes to them with its first pixels. */
 	uint64_t told_serial; // of the resource; 0: none
 	struct gpu_rect told_rect;
@@ -57,6 +61,8 @@ struct gpu_config {
 	struct gpu_output outputs[VIRTIO_GPU_MAX_SCANOUTS];
 	unsigned n_outputs;
 	uint64_t max_hostmem; // bytes
+	uint64_t
+		hostmem; // of the window in which the guest sees blobs of the renderer; 0: there is none
 	unsigned max_resources;
 };
 
@@ -72,6 +78,8 @@ struct gpu_device {
 		uint32_t x, y;
 	} cursors[VIRTIO_GPU_MAX_SCANOUTS]; // as last asked for
 	struct vhu_device vhu_device;       // what the core sees; its `dev` is this device
+	struct vhu *vhu;                    // NULL: nobody is connected
+	struct gpu_cmds at_front_end;       // wait for what it does with the window
 	struct remote *remote;              // the renderer; NULL: 2D only
 	struct gpu_contexts contexts;
 	struct gpu_fences fences;
@@ -101,6 +109,10 @@ void gpu_cmd_answer_locally(struct gpu_cmd *cmd);
 
 /* Ends it with a header: that of success, or a VIRTIO_GPU_RESP_ERR_*. */
 void gpu_cmd_end(struct gpu_cmd *cmd, uint32_t err);
+
+/* From now on the scanout shows this part of the resource; NULL: nothing. */
+void gpu_device_set_scanout(
+	struct gpu_device *gpu, unsigned id, struct gpu_resource *res, const struct gpu_rect *rect);
 
 /* Shows what a flush says has changed; the displays end the command. */
 void gpu_device_show(struct gpu_cmd *cmd, struct gpu_resource *res);

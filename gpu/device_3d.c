@@ -25,6 +25,7 @@ static void prepare(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer
 {
 	cmd->done = gpu_cmd_end;
 	m->fence = cmd->r.hdr.flags & VIRTIO_GPU_FLAG_FENCE ? 1 : 0;
+	m->ring = gpu_fence_ring(cmd);
 	gpu_fences_begin(&gpu->fences, cmd);
 }
 
@@ -117,18 +118,30 @@ static void context_made(struct gpu_cmd *cmd, uint32_t err)
 	gpu_cmd_end(cmd, err);
 }
 
+/* Which of the capability sets the context is of; 0: the driver does not say. */
+static uint32_t find_capset(struct gpu_device *gpu, const struct gpu_cmd *cmd, uint32_t *id)
+{
+	*id = cmd->r.ctx_create.init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK;
+	for (unsigned i = 0; *id && i < gpu->remote->n_capsets; i++)
+		if (gpu->remote->capsets[i].id == *id)
+			return 0;
+	return *id ? (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER : 0;
+}
+
 void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct renderer_message m = {.what = RENDERER_CONTEXT_CREATE, .ctx = cmd->r.hdr.ctx_id};
-	uint32_t err = gpu_context_create(&gpu->contexts, cmd->r.hdr.ctx_id);
+	uint32_t err = find_capset(gpu, cmd, &m.context.capset);
 	int sent;
 
+	if (!err)
+		err = gpu_context_create(&gpu->contexts, cmd->r.hdr.ctx_id);
 	if (err) {
 		gpu_cmd_end(cmd, err);
 		return;
 	}
-	m.name.len = cmd->r.ctx_create.name_len;
-	memcpy(m.name.text, cmd->r.ctx_create.name, m.name.len);
+	m.context.name_len = cmd->r.ctx_create.name_len;
+	memcpy(m.context.name, cmd->r.ctx_create.name, m.context.name_len);
 	prepare(gpu, cmd, &m);
 	cmd->done = context_made;
 	sent = remote_ask(gpu->remote, &m, -1, cmd);
@@ -152,7 +165,23 @@ void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		ask(gpu, cmd, &m);
 }
 
+static void tell_with_pages(struct gpu_device *gpu, struct gpu_resource *res,
+	struct renderer_message *m, struct gpu_cmd *cmd);
 static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd);
+
+/* The renderer gets to know of the guest's pages. */
+static void bring_in_blob(struct gpu_device *gpu, struct gpu_resource *res)
+{
+	struct renderer_message m = {.what = RENDERER_BLOB, .res = res->id};
+
+	m.blob.mem = res->blob.mem;
+	m.blob.flags = res->blob.flags;
+	m.blob.size = res->blob.size;
+	if (!res->backing->n_iov)
+		return;
+	tell_with_pages(gpu, res, &m, NULL);
+	res->in_renderer = true;
+}
 
 /* A 2D resource becomes known to the renderer: a texture of its own, with the same pixels. */
 static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
@@ -191,8 +220,12 @@ void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	if (attach && !c->lost && !res->is_3d && !res->in_renderer)
-		bring_in(gpu, res);
+	if (attach && !c->lost && !res->is_3d && !res->in_renderer) {
+		if (res->blob.mem)
+			bring_in_blob(gpu, res);
+		else
+			bring_in(gpu, res);
+	}
 	if (c->lost || !res->in_renderer)
 		gpu_cmd_end(cmd, attach ? VIRTIO_GPU_RESP_ERR_UNSPEC : 0);
 	else
@@ -264,6 +297,60 @@ void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		cmd->done(cmd, gpu_3d_error(sent));
 }
 
+void gpu_3d_create_blob(struct gpu_device *gpu, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {
+		.what = RENDERER_BLOB, .ctx = cmd->r.hdr.ctx_id, .res = cmd->r.resource_id};
+	struct gpu_context *c;
+	struct gpu_resource *res;
+	struct iovec entries = {0};
+	uint32_t err;
+	int sent;
+
+	if (!find_context(gpu, cmd, &c))
+		return;
+	err = c->lost ? (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID
+		      : gpu_resource_create_blob(&gpu->resources, cmd->req.mem, &cmd->r,
+			      vq_req_out(&cmd->req), cmd->req.n_out);
+	if (err) {
+		gpu_cmd_end(cmd, err);
+		return;
+	}
+	res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
+	res->in_renderer = true;
+	cmd->serial = res->serial;
+	prepare(gpu, cmd, &m);
+	cmd->done = made;
+	m.blob.mem = res->blob.mem;
+	m.blob.flags = res->blob.flags;
+	m.blob.id = cmd->r.create_blob.id;
+	m.blob.size = res->blob.size;
+	if (res->backing)
+		entries = (struct iovec){res->backing->entries,
+			res->backing->n_entries * sizeof(res->backing->entries[0])};
+	m.bytes.size = (uint32_t)entries.iov_len;
+	sent = entries.iov_len
+		? remote_ask_with(gpu->remote, &m, iov_cursor_at(&entries, 1, 0), cmd)
+		: remote_ask(gpu->remote, &m, -1, cmd);
+	if (sent < 0)
+		cmd->done(cmd, gpu_3d_error(sent));
+}
+
+void gpu_3d_export(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
+	void (*done)(struct gpu_cmd *cmd, uint32_t err))
+{
+	struct renderer_message m = {.what = RENDERER_EXPORT, .res = res->id};
+	int sent;
+
+	cmd->serial = res->serial;
+	prepare(gpu, cmd, &m);
+	cmd->done = done;
+	m.fence = 0; // the answer is the descriptor
+	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	if (sent < 0)
+		cmd->done(cmd, gpu_3d_error(sent));
+}
+
 void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_UNREF, .res = res->id};
@@ -272,22 +359,29 @@ void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resour
 	ask(gpu, cmd, &m); // its pages are the guest's again when it is answered
 }
 
-/* The pages as they are now; cmd may be NULL. */
-static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd)
+/* With the pages as they are now; cmd may be NULL. */
+static void tell_with_pages(struct gpu_device *gpu, struct gpu_resource *res,
+	struct renderer_message *m, struct gpu_cmd *cmd)
 {
 	struct gpu_backing *b = res->backing;
-	struct renderer_message m = {.what = RENDERER_BACKING_ATTACH, .res = res->id};
 	struct iovec entries = {b->entries, b->n_entries * sizeof(b->entries[0])};
 	int err;
 
-	m.bytes.size = (uint32_t)entries.iov_len;
+	m->bytes.size = (uint32_t)entries.iov_len;
 	if (cmd) {
-		ask_with(gpu, cmd, &m, iov_cursor_at(&entries, 1, 0));
+		ask_with(gpu, cmd, m, iov_cursor_at(&entries, 1, 0));
 		return;
 	}
-	err = remote_ask_with(gpu->remote, &m, iov_cursor_at(&entries, 1, 0), NULL);
+	err = remote_ask_with(gpu->remote, m, iov_cursor_at(&entries, 1, 0), NULL);
 	if (err < 0 && err != -ENOTCONN)
 		part_kill(&gpu->remote->part, "does not keep up");
+}
+
+static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd)
+{
+	struct renderer_message m = {.what = RENDERER_BACKING_ATTACH, .res = res->id};
+
+	tell_with_pages(gpu, res, &m, cmd);
 }
 
 void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
@@ -320,7 +414,8 @@ static uint32_t check_transfer(struct gpu_device *gpu, const struct gpu_request 
 		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
 	if (!res->in_renderer || (c && c->lost) || !res->backing || !res->backing->n_iov)
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (!gpu_texture_has(&res->texture, r->transfer_3d.level, &r->transfer_3d.box)
+	if ((!res->blob.mem
+		    && !gpu_texture_has(&res->texture, r->transfer_3d.level, &r->transfer_3d.box))
 		|| r->transfer_3d.offset >= res->backing->size)
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	return 0;

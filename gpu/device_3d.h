@@ -16,6 +16,12 @@ void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd);
 void gpu_3d_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd);
 void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd);
 
+/* RESOURCE_CREATE_BLOB of memory of the renderer's. */
+void gpu_3d_create_blob(struct gpu_device *gpu, struct gpu_cmd *cmd);
+/* Asks for the bytes of a blob: done() finds them in gpu->remote->exported, or an error. */
+void gpu_3d_export(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
+	void (*done)(struct gpu_cmd *cmd, uint32_t err));
+
 /* For a resource that the renderer has. Each ends the command, now or later. */
 void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
 void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);

@@ -27,11 +27,32 @@ void gpu_fences_begin(struct gpu_fences *f, struct gpu_cmd *cmd)
 	cmd->fence.under_way = true;
 }
 
+uint32_t gpu_fence_ring(const struct gpu_cmd *cmd)
+{
+	return cmd->r.hdr.flags & VIRTIO_GPU_FLAG_INFO_RING_IDX ? cmd->r.hdr.ring_idx : UINT32_MAX;
+}
+
+static bool same_timeline(const struct gpu_cmd *a, const struct gpu_cmd *b)
+{
+	uint32_t ring = gpu_fence_ring(a);
+
+	return ring == gpu_fence_ring(b)
+		&& (ring == UINT32_MAX || a->r.hdr.ctx_id == b->r.hdr.ctx_id);
+}
+
 static bool must_wait(const struct gpu_fences *f, const struct gpu_cmd *cmd)
 {
-	const struct gpu_cmd *first = TAILQ_FIRST(&f->under_way);
+	const struct gpu_cmd *other;
 
-	return first && has_fence(cmd) && first->fence.arrival < cmd->fence.arrival;
+	if (!has_fence(cmd))
+		return false;
+	TAILQ_FOREACH (other, &f->under_way, fence.link) {
+		if (other->fence.arrival >= cmd->fence.arrival)
+			return false;
+		if (same_timeline(other, cmd))
+			return true;
+	}
+	return false;
 }
 
 static void return_held(struct gpu_fences *f, bool all)

@@ -3,7 +3,9 @@
 /*
  * A driver takes the answer to one fence for that to all earlier ones. So the answer to a command with
  * a fence waits, written and not yet returned, while an earlier command with a fence is at the
- * renderer. Commands without one wait for nobody, and nobody waits for a display.
+ * renderer. Commands without one wait for nobody, and nobody waits for a display. Fences of a context's
+ * ring (VIRTIO_GPU_F_CONTEXT_INIT) are a timeline of their own: they and all others do not wait for one
+ * another.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +25,9 @@ struct gpu_fences {
 	TAILQ_HEAD(gpu_fence_list, gpu_cmd) under_way, held; // under_way: in the order of arrival
 	uint64_t arrivals;
 };
+
+/* The ring of a command's fence, in its context; or UINT32_MAX: it is in the order of the queue. */
+uint32_t gpu_fence_ring(const struct gpu_cmd *cmd);
 
 void gpu_fences_init(struct gpu_fences *f);
 

@@ -23,10 +23,28 @@ int inside_init(struct inside *in, int sock)
 /* A socket that takes nothing holds the thread that has something to say: the device reads always. */
 void inside_answer(const struct inside *in, uint32_t what, uint32_t seq, uint32_t result)
 {
-	const struct renderer_answer a = {what, seq, result};
+	const struct renderer_answer a = {
+		.what = what, .seq = seq, .result = result, .ring = RENDERER_GLOBAL};
 
 	while (send(in->sock, &a, sizeof(a), MSG_NOSIGNAL) < 0 && errno == EINTR)
 		;
+}
+
+void inside_fence(const struct inside *in, uint32_t ctx, uint32_t ring, uint32_t seq)
+{
+	const struct renderer_answer a = {
+		.what = RENDERER_FENCE, .seq = seq, .ctx = ctx, .ring = ring};
+
+	part_say(in->sock, &a, sizeof(a), -1);
+}
+
+uint32_t inside_export(const struct inside *in, const struct renderer_message *m,
+	struct renderer_answer *a, int fd)
+{
+	a->what = RENDERER_EXPORTED;
+	a->seq = m->seq;
+	part_say(in->sock, a, sizeof(*a), fd);
+	return INSIDE_ANSWERED;
 }
 
 void inside_capset(const struct inside *in, const struct renderer_capset *capset)
@@ -210,7 +228,8 @@ static uint32_t run(struct inside *in, inside_handler *const *handlers,
 	return !result && gmem_faults() != faults ? (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC : result;
 }
 
-int inside_turn(struct inside *in, inside_handler *const *handlers, void (*fence)(uint32_t seq))
+int inside_turn(struct inside *in, inside_handler *const *handlers,
+	void (*fence)(const struct renderer_message *m))
 {
 	struct renderer_message m;
 	_cleanup_fd_ int fd = -1;
@@ -223,8 +242,8 @@ int inside_turn(struct inside *in, inside_handler *const *handlers, void (*fence
 		return -EPROTO;
 	result = run(in, handlers, &m, &fd);
 	if (!result && m.fence)
-		fence(m.seq);
-	else
+		fence(&m);
+	else if (result != INSIDE_ANSWERED)
 		inside_answer(in, RENDERER_DONE, m.seq, result);
 	return 1;
 }

@@ -42,6 +42,9 @@ struct inside {
 	LIST_HEAD(, inside_context) contexts;
 };
 
+/* What a handler returns that has said the answer itself. */
+#define INSIDE_ANSWERED (UINT32_MAX - 1)
+
 /* A message's descriptor is closed behind it unless it was taken (*fd = -1). */
 typedef uint32_t inside_handler(struct inside *in, const struct renderer_message *m, int *fd);
 
@@ -53,10 +56,16 @@ int inside_init(struct inside *in, int sock);
  * enum renderer_request; NULL: -ENOSYS), whose result is the answer's. `fence` is called in the place
  * of an answer when one is wanted. 1, or 0 when the device is gone, or negative errno.
  */
-int inside_turn(struct inside *in, inside_handler *const *handlers, void (*fence)(uint32_t seq));
+int inside_turn(struct inside *in, inside_handler *const *handlers,
+	void (*fence)(const struct renderer_message *m));
 
 /* Any thread. */
 void inside_answer(const struct inside *in, uint32_t what, uint32_t seq, uint32_t result);
+/* The GPU has come to this place of a timeline: a context's ring, or RENDERER_GLOBAL. */
+void inside_fence(const struct inside *in, uint32_t ctx, uint32_t ring, uint32_t seq);
+/* a->what and a->seq are filled in; fd stays the caller's. INSIDE_ANSWERED. */
+uint32_t inside_export(const struct inside *in, const struct renderer_message *m,
+	struct renderer_answer *a, int fd);
 void inside_capset(const struct inside *in, const struct renderer_capset *capset);
 
 /* NULL when there is none. */

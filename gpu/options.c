@@ -52,7 +52,8 @@ static int set_outputs(void *target, const char *value)
 	}
 }
 
-static int set_max_hostmem(void *target, const char *value)
+/* 0 for what is no size. */
+static uint64_t read_size(const char *value)
 {
 	static const char units[] = "KMGT";
 	char *end;
@@ -62,8 +63,28 @@ static int set_max_hostmem(void *target, const char *value)
 
 	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) || !size
 		|| size > (ULLONG_MAX - 1) >> shift)
+		return 0;
+	return size << shift;
+}
+
+static int set_max_hostmem(void *target, const char *value)
+{
+	uint64_t size = read_size(value);
+
+	if (!size)
 		return -EINVAL;
-	((struct gpu_options *)target)->device.max_hostmem = size << shift;
+	((struct gpu_options *)target)->device.max_hostmem = size;
+	return 0;
+}
+
+/* It is a window on the guest's PCI bus, where sizes are powers of 2. */
+static int set_hostmem(void *target, const char *value)
+{
+	uint64_t size = read_size(value);
+
+	if (size < 1 << 20 || size & (size - 1))
+		return -EINVAL;
+	((struct gpu_options *)target)->device.hostmem = size;
 	return 0;
 }
 
@@ -111,6 +132,10 @@ static const struct option_entry entries[] = {
 		"after which a renderer that is still at the same\ncommand is ended (10)",
 		set_max_command_time},
 	{"max-hostmem", "SIZE", "memory for the guest's pictures (512M)", set_max_hostmem},
+	{"hostmem", "SIZE",
+		"of the window in which the guest sees memory of\nthe renderer: a power of 2 "
+		"(none)",
+		set_hostmem},
 	{0},
 };
 

@@ -207,18 +207,35 @@ static void on_done(struct remote *r, const struct renderer_answer *a)
 	}
 }
 
+static bool is_on(const struct gpu_cmd *cmd, const struct renderer_answer *a)
+{
+	uint32_t ring = gpu_fence_ring(cmd);
+
+	return ring == a->ring && (ring == RENDERER_GLOBAL || cmd->r.hdr.ctx_id == a->ctx);
+}
+
 static void on_fence(struct remote *r, const struct renderer_answer *a)
 {
 	struct gpu_cmd *cmd, *next;
 
-	heard(r, a->seq);
+	if (a->ring == RENDERER_GLOBAL)
+		heard(r, a->seq);
 	for (cmd = TAILQ_FIRST(&r->asked); cmd; cmd = next) {
 		next = TAILQ_NEXT(cmd, link);
 		if ((int32_t)(a->seq - cmd->seq) < 0)
 			break;
-		if (cmd->by_fence)
+		if (cmd->by_fence && is_on(cmd, a))
 			answer(r, cmd, 0);
 	}
+}
+
+static void on_exported(struct remote *r, const struct renderer_answer *a, int *fd)
+{
+	r->exported.fd = fd_take(fd);
+	r->exported.map_info = a->map_info;
+	r->exported.offset = a->offset;
+	on_done(r, a);
+	fd_close(&r->exported.fd);
 }
 
 /* One that was started again tells of them once more: they are the same. */
@@ -232,7 +249,6 @@ static void on_capset(struct remote *r, const struct renderer_capset *c)
 
 static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 {
-	(void)fd;
 	struct remote *r = of(p);
 	struct renderer_answer a = {.what = UINT32_MAX};
 	static struct renderer_capset c;
@@ -249,6 +265,8 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 		on_done(r, &a);
 	} else if (len == sizeof(a) && a.what == RENDERER_FENCE) {
 		on_fence(r, &a);
+	} else if (len == sizeof(a) && a.what == RENDERER_EXPORTED) {
+		on_exported(r, &a, fd);
 	} else {
 		part_kill(p, "says what is no answer");
 	}
@@ -363,7 +381,7 @@ int remote_init(struct remote *r, struct loop *loop, struct nursery *n)
 	if (err < 0)
 		return err;
 	TAILQ_INIT(&r->asked);
-	r->ring.fd = -1;
+	r->ring.fd = r->exported.fd = -1;
 	r->part.lives = 1; // what does not begin never will
 	r->part.begun = on_begun;
 	r->part.message = on_message;

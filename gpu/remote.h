@@ -45,6 +45,12 @@ struct remote {
 			cpu; // when that was first seen, and how long the renderer had worked
 	} watch;
 	TAILQ_HEAD(remote_cmds, gpu_cmd) asked;
+	/* While the answer to RENDERER_EXPORT is given: */
+	struct {
+		int fd; // -1: there is none; taken by who keeps it
+		uint32_t map_info;
+		uint64_t offset;
+	} exported;
 	bool ready, dead; // it has been ready once; it will not be any more
 	unsigned n_capsets;
 	struct renderer_capset capsets[RENDERER_CAPSETS_MAX];

@@ -319,18 +319,12 @@ static struct gpu_backing *alloc_backing(struct gpu_resources *rs, unsigned coun
 	return NULL;
 }
 
-uint32_t gpu_resource_attach(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
-	const struct gpu_request *r, const struct iovec *iov, unsigned n)
+/* The entries are all there. */
+static uint32_t attach(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
+	unsigned count, struct iov_cursor entries)
 {
-	struct iov_cursor entries = iov_cursor_at(iov, n, GPU_WIRE_ENTRIES_AT);
-	unsigned count = r->attach_backing.n_entries;
 	struct gpu_backing *b;
 
-	if (res->backing)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (count > GPU_BACKING_ENTRIES_MAX
-		|| iov_size(iov, n) < GPU_WIRE_ENTRIES_AT + count * GPU_WIRE_ENTRY_SIZE)
-		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	b = alloc_backing(rs, count);
 	if (!b)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
@@ -342,6 +336,23 @@ uint32_t gpu_resource_attach(struct gpu_resources *rs, struct gpu_resource *res,
 	}
 	res->backing = b;
 	return 0;
+}
+
+static bool has_entries(unsigned count, size_t at, size_t command)
+{
+	return count <= GPU_BACKING_ENTRIES_MAX && command >= at + count * GPU_WIRE_ENTRY_SIZE;
+}
+
+uint32_t gpu_resource_attach(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
+	const struct gpu_request *r, const struct iovec *iov, unsigned n)
+{
+	unsigned count = r->attach_backing.n_entries;
+
+	if (res->backing || res->blob.mem)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (!has_entries(count, GPU_WIRE_ENTRIES_AT, iov_size(iov, n)))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return attach(rs, res, mem, count, iov_cursor_at(iov, n, GPU_WIRE_ENTRIES_AT));
 }
 
 void gpu_resource_detach(struct gpu_resources *rs, struct gpu_resource *res)
@@ -361,7 +372,66 @@ void gpu_resources_move(struct gpu_resources *rs, struct gmem *mem)
 				log_peer("backing of resource %u left guest memory", res->id);
 }
 
-/* ---- TRANSFER_TO_HOST_2D ---- */
+/* ---- blobs ---- */
+
+static bool is_blob(const struct gpu_request *r, size_t command)
+{
+	const uint32_t flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE
+		| VIRTIO_GPU_BLOB_FLAG_USE_SHAREABLE | VIRTIO_GPU_BLOB_FLAG_USE_CROSS_DEVICE;
+	uint32_t mem = r->create_blob.mem;
+
+	if (mem < VIRTIO_GPU_BLOB_MEM_GUEST || mem > VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST
+		|| r->create_blob.flags & ~flags || !r->create_blob.size)
+		return false;
+	if (mem == VIRTIO_GPU_BLOB_MEM_HOST3D)
+		return !r->create_blob.n_entries;
+	return has_entries(r->create_blob.n_entries, GPU_WIRE_BLOB_ENTRIES_AT, command);
+}
+
+/* What of it is the guest's own, or memory of ours. */
+static uint32_t provide(struct gpu_resources *rs, struct gpu_resource *res, struct gmem *mem,
+	unsigned n_entries, struct iov_cursor entries)
+{
+	uint32_t err = 0;
+
+	if (res->blob.mem != VIRTIO_GPU_BLOB_MEM_GUEST) {
+		if (dbuf_charge(&rs->budget, res->blob.size) < 0)
+			return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+		res->charged = res->blob.size;
+	}
+	if (res->blob.mem != VIRTIO_GPU_BLOB_MEM_HOST3D)
+		err = attach(rs, res, mem, n_entries, entries);
+	if (!err && res->backing && res->backing->size < res->blob.size)
+		err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	return err;
+}
+
+uint32_t gpu_resource_create_blob(struct gpu_resources *rs, struct gmem *mem,
+	const struct gpu_request *r, const struct iovec *iov, unsigned n)
+{
+	struct gpu_resource *res;
+	uint32_t err;
+
+	if (!r->resource_id || gpu_resource_find(rs, r->resource_id))
+		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
+	if (!is_blob(r, iov_size(iov, n)))
+		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
+	err = create(rs, r->resource_id, &res);
+	if (err)
+		return err;
+	res->blob = (struct gpu_blob){.mem = r->create_blob.mem,
+		.flags = r->create_blob.flags,
+		.size = r->create_blob.size};
+	res->is_3d = res->blob.mem != VIRTIO_GPU_BLOB_MEM_GUEST;
+	insert(rs, res);
+	err = provide(rs, res, mem, r->create_blob.n_entries,
+		iov_cursor_at(iov, n, GPU_WIRE_BLOB_ENTRIES_AT));
+	if (err)
+		gpu_resource_destroy(rs, res);
+	return err;
+}
+
+/* ---- the guest's pixels ---- */
 
 /* The place `off` bytes into the backing; off lies within it. */
 static struct iov_cursor backing_at(const struct gpu_backing *b, uint64_t off)
@@ -379,18 +449,20 @@ static struct iov_cursor backing_at(const struct gpu_backing *b, uint64_t off)
 	return (struct iov_cursor){b->iov + lo, b->n_iov - lo, off - b->at[lo]};
 }
 
-static void copy_rect(struct dbuf *buf, const struct gpu_rect *r, struct iov_cursor from)
+/* stride: of what is read. */
+static void copy_rect(
+	struct dbuf *buf, const struct gpu_rect *r, struct iov_cursor from, uint32_t stride)
 {
 	uint8_t *to = buf->map + (size_t)r->y * buf->stride + (size_t)r->x * BYTES_A_PIXEL;
 	size_t row = (size_t)r->width * BYTES_A_PIXEL;
 
-	if (row == buf->stride) {
+	if (row == buf->stride && row == stride) {
 		iov_cursor_read(&from, to, row * r->height);
 		return;
 	}
 	for (uint32_t y = 0; y < r->height; y++, to += buf->stride) {
 		if (y)
-			iov_cursor_skip(&from, buf->stride - row);
+			iov_cursor_skip(&from, stride - row);
 		iov_cursor_read(&from, to, row);
 	}
 }
@@ -409,6 +481,28 @@ uint32_t gpu_resource_transfer(struct gpu_resource *res, const struct gpu_reques
 	len = (uint64_t)(rect->height - 1) * res->buf->stride + rect->width * BYTES_A_PIXEL;
 	if (!range_within(r->transfer_2d.offset, len, b->size))
 		return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-	copy_rect(res->buf, rect, backing_at(b, r->transfer_2d.offset));
+	copy_rect(res->buf, rect, backing_at(b, r->transfer_2d.offset), res->buf->stride);
 	return gmem_faults() == faults ? 0 : VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
+uint32_t gpu_resource_view(struct gpu_resources *rs, struct gpu_resource *res,
+	const struct gpu_layout *l, struct dbuf **out)
+{
+	const struct gpu_backing *b = res->backing;
+	const struct dbuf_layout layout = {
+		l->width, l->height, l->stride, gpu_format_fourcc(l->format), l->offset};
+	int err = dbuf_view_pages(&rs->budget, &layout, b->iov, b->n_iov, out);
+
+	if (err < 0)
+		err = dbuf_create(&rs->budget, l->width, l->height, layout.fourcc, out);
+	return err < 0 ? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : 0;
+}
+
+void gpu_resource_copy(const struct gpu_resource *res, const struct gpu_layout *l,
+	const struct gpu_rect *rect, struct dbuf *to)
+{
+	uint64_t at = (uint64_t)rect->y * l->stride + (uint64_t)rect->x * BYTES_A_PIXEL;
+
+	if (to->size)
+		copy_rect(to, rect, backing_at(res->backing, l->offset + at), l->stride);
 }

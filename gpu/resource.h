@@ -2,7 +2,7 @@
 #pragma once
 /*
  * 2D resources (VIRTIO 1.3, 5.7.6.8): pixels of the daemon's own in shared memory, and the guest's
- * pages that TRANSFER_TO_HOST_2D copies them from. Functions answer with 0 or a
+ * pages that TRANSFER_TO_HOST_2D copies them from, or that are shown where they lie. Functions answer with 0 or a
  * VIRTIO_GPU_RESP_ERR_*.
  */
 #include <stdbool.h>
@@ -27,6 +27,16 @@ struct gpu_backing {
 	uint64_t charged; // to the budget
 };
 
+/* Of a resource that is plain bytes (VIRTIO_GPU_F_RESOURCE_BLOB). */
+struct gpu_blob {
+	uint32_t mem, flags; // VIRTIO_GPU_BLOB_*; mem is 0 for what is no blob
+	uint64_t size;       // bytes
+	bool mapped;         // or going to be: the driver sees it
+	uint64_t at;         // where, in the window
+	uint32_t ticket;     // of that question to the front-end
+	uint32_t map_info;
+};
+
 struct gpu_resource {
 	LIST_ENTRY(gpu_resource) link; // gpu_resources.buckets
 	uint32_t id;
@@ -39,6 +49,8 @@ struct gpu_resource {
 	bool in_renderer;                               // the renderer has it, too
 	bool stale;                                     // the next flush is of all that is shown
 	struct gpu_texture texture;                     // of 3D
+	struct gpu_blob blob;
+	struct gpu_layout layout;    // of buf, when it is of a blob
 	uint64_t charged;            // to the budget, for what the renderer takes
 	struct gpu_backing *backing; // NULL while none is attached
 	bool has_uuid;
@@ -63,6 +75,16 @@ uint32_t gpu_resource_create_2d(struct gpu_resources *rs, const struct gpu_reque
 /* Of 3D there is only what must be known here: its measures, its place in the table. */
 uint32_t gpu_resource_create_3d(struct gpu_resources *rs, const struct gpu_request *r);
 
+/* Of a blob: its size, and the guest's pages where it has some, as for gpu_resource_attach(). */
+uint32_t gpu_resource_create_blob(struct gpu_resources *rs, struct gmem *mem,
+	const struct gpu_request *r, const struct iovec *iov, unsigned n);
+
+/* What the renderer draws and has to be asked for; a blob's bytes are there for all to see. */
+static inline bool gpu_resource_is_drawn(const struct gpu_resource *res)
+{
+	return res->in_renderer && !res->blob.mem;
+}
+
 /* Makes the buffer that a 3D resource is shown from. ERR_INVALID_PARAMETER for what is no picture. */
 uint32_t gpu_resource_make_buffer(struct gpu_resources *rs, struct gpu_resource *res);
 
@@ -83,6 +105,16 @@ void gpu_resource_detach(struct gpu_resources *rs, struct gpu_resource *res);
 /* Copies a rectangle from the guest's pages. Pages taken away under us cost the request an error.
  */
 uint32_t gpu_resource_transfer(struct gpu_resource *res, const struct gpu_request *r);
+
+/*
+ * The picture that lies so in the guest's pages: a view of them where that is possible, else a buffer of its
+ * own, which gpu_resource_copy() fills. *out is owned by the caller.
+ */
+uint32_t gpu_resource_view(struct gpu_resources *rs, struct gpu_resource *res,
+	const struct gpu_layout *l, struct dbuf **out);
+/* Brings a rectangle up to date; nothing for a view. */
+void gpu_resource_copy(const struct gpu_resource *res, const struct gpu_layout *l,
+	const struct gpu_rect *rect, struct dbuf *to);
 
 /* Resolves all backing in a new memory map; what is not whole there fails its transfers. */
 void gpu_resources_move(struct gpu_resources *rs, struct gmem *mem);

@@ -20,6 +20,7 @@
 #include <virglrenderer.h>
 
 #include "common/bytes.h"
+#include "common/fd.h"
 #include "common/log.h"
 #include "inside.h"
 
@@ -28,7 +29,7 @@ struct virgl_box {
 	uint32_t x, y, z, w, h, d;
 };
 
-enum { CAPSET_VIRGL = 1, CAPSET_VIRGL2 = 2, BYTES_A_PIXEL = 4 };
+enum { CAPSET_VIRGL = 1, CAPSET_VIRGL2 = 2, BYTES_A_PIXEL = 4, PAGE = 4096 };
 
 static struct inside inside;
 
@@ -48,10 +49,21 @@ static void on_fence(void *cookie, uint32_t fence)
 	inside_answer(&inside, RENDERER_FENCE, fence, 0);
 }
 
-static void make_fence(uint32_t seq)
+static void on_context_fence(void *cookie, uint32_t ctx, uint32_t ring, uint64_t fence)
 {
-	if (virgl_renderer_create_fence((int)seq, 0) != 0)
-		inside_answer(&inside, RENDERER_DONE, seq, VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+	(void)cookie;
+	inside_fence(&inside, ctx, ring, (uint32_t)fence);
+}
+
+static void make_fence(const struct renderer_message *m)
+{
+	int r = m->ring == RENDERER_GLOBAL
+		? virgl_renderer_create_fence((int)m->seq, 0)
+		: virgl_renderer_context_create_fence(
+			m->ctx, VIRGL_RENDERER_FENCE_FLAG_MERGEABLE, m->ring, m->seq);
+
+	if (r)
+		inside_answer(&inside, RENDERER_DONE, m->seq, result_of(r));
 }
 
 /* A guest can make it talk. */
@@ -73,7 +85,10 @@ static uint32_t context_create(struct inside *in, const struct renderer_message 
 	(void)fd;
 	if (!inside_context_add(in, m->ctx))
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	r = virgl_renderer_context_create(m->ctx, m->name.len, m->name.text);
+	r = m->context.capset
+		? virgl_renderer_context_create_with_flags(
+			m->ctx, m->context.capset, m->context.name_len, m->context.name)
+		: virgl_renderer_context_create(m->ctx, m->context.name_len, m->context.name);
 	if (r)
 		inside_context_remove(in, m->ctx);
 	return result_of(r);
@@ -141,6 +156,50 @@ static uint32_t create(struct inside *in, const struct renderer_message *m, int 
 	if (r)
 		inside_remove(in, res);
 	return result_of(r);
+}
+
+static uint32_t blob(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	static const struct gpu_texture none;
+	struct virgl_renderer_resource_create_blob_args args = {
+		.res_handle = m->res,
+		.ctx_id = m->ctx,
+		.blob_mem = m->blob.mem,
+		.blob_flags = m->blob.flags,
+		.blob_id = m->blob.id,
+		.size = m->blob.size,
+	};
+	struct inside_resource *res = inside_add(in, m->res, &none);
+	void *entries = NULL;
+	int r = res ? 0 : ENOMEM;
+
+	if (res && m->bytes.size) {
+		entries = inside_bytes(in, m, *fd);
+		r = entries && inside_resolve(in, res, entries, m->bytes.size) ? 0 : ENOMEM;
+		inside_bytes_done(in, m, entries);
+		args.iovecs = res->iov;
+		args.num_iovs = res->n_iov;
+	}
+	if (r == 0)
+		r = virgl_renderer_resource_create_blob(&args);
+	if (r && res)
+		inside_remove(in, res);
+	return result_of(r);
+}
+
+static uint32_t export_blob(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	struct renderer_answer a = {0};
+	_cleanup_fd_ int bytes = -1;
+	uint32_t type;
+
+	(void)fd;
+	if (virgl_renderer_resource_export_blob(m->res, &type, &bytes) != 0)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	virgl_renderer_resource_get_map_info(m->res, &a.map_info);
+	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE)
+		a.offset = PAGE;
+	return inside_export(in, m, &a, bytes);
 }
 
 static void detach(struct inside_resource *res)
@@ -273,6 +332,8 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_CONTEXT_DETACH] = context_detach,
 	[RENDERER_CREATE] = create,
 	[RENDERER_UNREF] = unref,
+	[RENDERER_BLOB] = blob,
+	[RENDERER_EXPORT] = export_blob,
 	[RENDERER_BACKING_ATTACH] = backing_attach,
 	[RENDERER_BACKING_DETACH] = backing_detach,
 	[RENDERER_BUFFER] = buffer,
@@ -299,7 +360,8 @@ static void tell_capsets(void)
 
 static int begin(void)
 {
-	static struct virgl_renderer_callbacks callbacks = {.version = 3, .write_fence = on_fence};
+	static struct virgl_renderer_callbacks callbacks = {
+		.version = 3, .write_fence = on_fence, .write_context_fence = on_context_fence};
 	const int flags = VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
 		| VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
 

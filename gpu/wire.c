@@ -25,12 +25,18 @@ union command {
 	struct virtio_gpu_resource_create_3d create_3d;
 	struct virtio_gpu_transfer_host_3d transfer_3d;
 	struct virtio_gpu_cmd_submit submit;
+	struct virtio_gpu_resource_create_blob create_blob;
+	struct virtio_gpu_set_scanout_blob set_scanout_blob;
+	struct virtio_gpu_resource_map_blob map_blob;
 };
 
 static_assert(offsetof(struct virtio_gpu_resource_detach_backing, resource_id)
 		== offsetof(struct virtio_gpu_resource_unref, resource_id),
 	"both name their resource at the same place");
 static_assert(offsetof(struct virtio_gpu_ctx_resource, resource_id)
+		== offsetof(struct virtio_gpu_resource_unref, resource_id),
+	"both name their resource at the same place");
+static_assert(offsetof(struct virtio_gpu_resource_unmap_blob, resource_id)
 		== offsetof(struct virtio_gpu_resource_unref, resource_id),
 	"both name their resource at the same place");
 static_assert(offsetof(struct virtio_gpu_resource_assign_uuid, resource_id)
@@ -127,6 +133,7 @@ static void read_get_capset(const union command *c, struct gpu_request *r)
 /* A name that is too long is cut: it is for people. */
 static void read_ctx_create(const union command *c, struct gpu_request *r)
 {
+	r->ctx_create.init = le32(c->ctx_create.context_init);
 	r->ctx_create.name_len =
 		(uint32_t)min_u64(le32(c->ctx_create.nlen), sizeof(r->ctx_create.name));
 	memcpy(r->ctx_create.name, c->ctx_create.debug_name, r->ctx_create.name_len);
@@ -169,6 +176,33 @@ static void read_submit(const union command *c, struct gpu_request *r)
 	r->submit.size = le32(c->submit.size);
 }
 
+static void read_create_blob(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->create_blob.resource_id);
+	r->create_blob.mem = le32(c->create_blob.blob_mem);
+	r->create_blob.flags = le32(c->create_blob.blob_flags);
+	r->create_blob.n_entries = le32(c->create_blob.nr_entries);
+	r->create_blob.id = le64(c->create_blob.blob_id);
+	r->create_blob.size = le64(c->create_blob.size);
+}
+
+static void read_set_scanout_blob(const union command *c, struct gpu_request *r)
+{
+	const struct virtio_gpu_set_scanout_blob *w = &c->set_scanout_blob;
+
+	r->resource_id = le32(w->resource_id);
+	r->set_scanout_blob.rect = read_rect(&w->r);
+	r->set_scanout_blob.scanout_id = le32(w->scanout_id);
+	r->set_scanout_blob.layout = (struct gpu_layout){le32(w->width), le32(w->height),
+		le32(w->format), le32(w->strides[0]), le32(w->offsets[0])};
+}
+
+static void read_map_blob(const union command *c, struct gpu_request *r)
+{
+	r->resource_id = le32(c->map_blob.resource_id);
+	r->map_blob.offset = le64(c->map_blob.offset);
+}
+
 struct reader {
 	uint32_t type;
 	uint32_t size; // bytes that the command has at least
@@ -201,6 +235,10 @@ static const struct reader readers[] = {
 	COMMAND(TRANSFER_TO_HOST_3D, transfer_3d, read_transfer_3d),
 	COMMAND(TRANSFER_FROM_HOST_3D, transfer_3d, read_transfer_3d),
 	COMMAND(SUBMIT_3D, submit, read_submit),
+	COMMAND(RESOURCE_CREATE_BLOB, create_blob, read_create_blob),
+	COMMAND(SET_SCANOUT_BLOB, set_scanout_blob, read_set_scanout_blob),
+	COMMAND(RESOURCE_MAP_BLOB, map_blob, read_map_blob),
+	COMMAND(RESOURCE_UNMAP_BLOB, unref, read_resource),
 	COMMAND(UPDATE_CURSOR, cursor, read_cursor),
 	COMMAND(MOVE_CURSOR, cursor, read_cursor),
 };

@@ -33,6 +33,12 @@ struct gpu_texture {
 	uint32_t last_level, nr_samples, flags;
 };
 
+/* How a picture lies in a blob: one plane. */
+struct gpu_layout {
+	uint32_t width, height, format;
+	uint32_t stride, offset; // bytes
+};
+
 enum { GPU_CONTEXT_NAME_MAX = 64 };
 
 /* A command of the control or the cursor queue; the member is that of hdr.type. */
@@ -70,6 +76,7 @@ struct gpu_request {
 			uint32_t id, version;
 		} get_capset;
 		struct {
+			uint32_t init;     // of VIRTIO_GPU_F_CONTEXT_INIT
 			uint32_t name_len; // at most GPU_CONTEXT_NAME_MAX
 			char name[GPU_CONTEXT_NAME_MAX];
 		} ctx_create;
@@ -82,6 +89,19 @@ struct gpu_request {
 		struct {
 			uint32_t size; // bytes behind the command: GPU_WIRE_STREAM_AT
 		} submit;
+		struct {
+			uint32_t mem, flags;
+			uint32_t n_entries; // behind the command: GPU_WIRE_BLOB_ENTRIES_AT
+			uint64_t id, size;
+		} create_blob;
+		struct {
+			struct gpu_rect rect;
+			uint32_t scanout_id;
+			struct gpu_layout layout;
+		} set_scanout_blob;
+		struct {
+			uint64_t offset;
+		} map_blob;
 	};
 };
 
@@ -99,6 +119,8 @@ uint32_t gpu_wire_decode(const struct iovec *iov, unsigned n, struct gpu_request
 /* How many bytes precede the entries of ATTACH_BACKING, and what one takes. */
 #define GPU_WIRE_ENTRIES_AT sizeof(struct virtio_gpu_resource_attach_backing)
 #define GPU_WIRE_ENTRY_SIZE sizeof(struct virtio_gpu_mem_entry)
+
+#define GPU_WIRE_BLOB_ENTRIES_AT sizeof(struct virtio_gpu_resource_create_blob)
 
 /* How many bytes precede the command stream of SUBMIT_3D. */
 #define GPU_WIRE_STREAM_AT sizeof(struct virtio_gpu_cmd_submit)

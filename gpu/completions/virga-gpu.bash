@@ -23,7 +23,7 @@ _virga_gpu() {
     --max-command-time)
         COMPREPLY=($(compgen -W '5 10 30 60' -- "$cur"))
         ;;
-    --max-hostmem)
+    --max-hostmem | --hostmem)
         COMPREPLY=($(compgen -W '256M 512M 1G 2G' -- "$cur"))
         ;;
     --log)
@@ -41,7 +41,7 @@ _virga_gpu() {
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --virgl --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --hostmem= --virgl --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

@@ -80,7 +80,7 @@ static size_t put_trace(const char **args)
 static void start_daemon(const struct device_setup *s)
 {
 	const char *args[20];
-	char display[PATH_MAX_LEN + 16], listen[PATH_MAX_LEN + 16];
+	char display[PATH_MAX_LEN + 16], listen[PATH_MAX_LEN + 16], hostmem[40];
 	size_t n = s->strace ? put_trace(args) : 0;
 	int ours = s->keep_stderr ? swap_stderr(dev.errors) : -1;
 	int rc;
@@ -91,8 +91,11 @@ static void start_daemon(const struct device_setup *s)
 	args[n++] = SANITIZED ? "--seccomp=log" : "--seccomp=kill";
 	for (size_t i = 0; s->args[i]; i++)
 		args[n++] = s->args[i];
+	snprintf(hostmem, sizeof(hostmem), "--hostmem=%lluK", (unsigned long long)s->window >> 10);
 	if (s->png)
 		args[n++] = display;
+	if (s->window)
+		args[n++] = hostmem;
 	args[n] = NULL;
 	rc = child_start(&dev.child, s->strace ? s->strace : device_binary, args);
 	if (ours >= 0) {
@@ -137,6 +140,10 @@ void device_begin(const struct device_setup *s)
 	make_guest(s);
 	if (s->peer)
 		open_peer();
+	if (s->window) {
+		assert_int_equal(window_open(&dev.window, &dev.fe, s->window), 0);
+		dev.gpu.window = &dev.window;
+	}
 	dev.run = (struct personality_run){.p = p,
 		.f = &dev.fe,
 		.guest = &dev.guest,
@@ -155,6 +162,7 @@ int device_end(void **state)
 		child_kill(&dev.child);
 	if (dev.peer_is_open)
 		display_peer_finish(&dev.peer);
+	window_close(&dev.window);
 	for (int i = 0; dev.guest_is_made && i < 2; i++)
 		drv_ring_finish(&dev.rings[i]);
 	if (dev.guest_is_made)
@@ -245,6 +253,8 @@ void device_settle(void)
 		if (dev.peer_is_open && !dev.peer.stop_reading)
 			while (display_peer_pump(&dev.peer, 0) >= 0)
 				quiet = 0;
+		if (dev.window.base && window_pump(&dev.window) > 0)
+			quiet = 0;
 		assert_int_equal(frontend_barrier(&dev.fe), 0);
 	}
 	assert_true(gpu_driver_poll(&dev.gpu) >= 0);

@@ -41,6 +41,7 @@ struct device_setup {
 	bool keep_stderr;     // in the file device.errors
 	bool wait_for_client; // started, but nobody connects yet
 	bool one_ring;        // only the first
+	uint64_t window;      // bytes of the shared memory region, with --hostmem; 0: none
 	const char *strace;   // under this program, which counts its system calls to device.trace
 };
 
@@ -51,6 +52,7 @@ struct device {
 	struct drv_ring rings[2];
 	struct gpu_driver gpu;
 	struct display_peer peer;
+	struct window window;
 	struct personality_run run;
 	bool peer_is_open, guest_is_made, fe_is_open;
 

@@ -30,7 +30,8 @@
 #include "gpu/setup.h"
 
 static struct inside inside;
-static bool *doomed; // shared by all that are started
+static bool *doomed;      // shared by all that are started
+static bool hold, let_go; // of fences
 
 static uint32_t fine(struct inside *in, const struct renderer_message *m, int *fd)
 {
@@ -46,6 +47,89 @@ static uint32_t create(struct inside *in, const struct renderer_message *m, int 
 	return inside_add(in, m->res, &m->texture) ? 0 : VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 }
 
+/* ---- blobs ---- */
+
+enum { PAGE = 4096, FILES = 64 };
+
+static struct {
+	uint32_t id, kind;
+	uint64_t size;
+	int fd;
+} files[FILES];
+
+static void forget_file(uint32_t id)
+{
+	for (unsigned i = 0; i < FILES; i++)
+		if (files[i].id == id && id) {
+			close(files[i].fd);
+			files[i].id = 0;
+		}
+}
+
+static int make_file(uint32_t id, uint32_t kind, uint64_t size)
+{
+	const uint64_t skip = kind == BLOB_BEHIND ? PAGE : 0;
+	int fd = memfd_create("stand-in", MFD_CLOEXEC);
+
+	if (ftruncate(fd, (off_t)(kind == BLOB_SMALL ? size - PAGE : size + skip)) < 0)
+		return -1;
+	if (pwrite(fd, &id, sizeof(id), (off_t)skip) < 0)
+		return -1;
+	return fd;
+}
+
+static uint32_t blob(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	static const struct gpu_texture none;
+	unsigned i = 0;
+
+	(void)fd;
+	if (m->blob.id == BLOB_FAILS || !inside_add(in, m->res, &none))
+		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+	while (i < FILES && files[i].id)
+		i++;
+	if (i == FILES || m->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST)
+		return 0;
+	files[i].id = m->res;
+	files[i].kind = (uint32_t)m->blob.id;
+	files[i].size = m->blob.size;
+	files[i].fd = make_file(m->res, files[i].kind, m->blob.size);
+	return files[i].fd < 0 ? VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY : 0;
+}
+
+static uint32_t give(struct inside *in, const struct renderer_message *m, unsigned i)
+{
+	struct renderer_answer a = {.map_info = 1};
+	int ends[2] = {-1, -1};
+	uint32_t r;
+
+	if (files[i].kind == BLOB_NONE)
+		return 0;
+	if (files[i].kind == BLOB_BEHIND)
+		a.offset = PAGE;
+	if (files[i].kind == BLOB_FAR)
+		a.offset = UINT64_MAX - PAGE + 1;
+	if (files[i].kind == BLOB_PIPE && pipe(ends) < 0)
+		return 0;
+	if (files[i].kind == BLOB_LIE) {
+		inside_answer(in, RENDERER_DONE, m->seq, 0);
+		inside_export(in, m, &a, files[i].fd);
+	}
+	r = inside_export(in, m, &a, ends[0] < 0 ? files[i].fd : ends[0]);
+	close(ends[0]);
+	close(ends[1]);
+	return r;
+}
+
+static uint32_t export_blob(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)fd;
+	for (unsigned i = 0; i < FILES; i++)
+		if (files[i].id == m->res)
+			return give(in, m, i);
+	return VIRTIO_GPU_RESP_ERR_UNSPEC;
+}
+
 static uint32_t unref(struct inside *in, const struct renderer_message *m, int *fd)
 {
 	struct inside_resource *res = inside_find(in, m->res);
@@ -53,6 +137,7 @@ static uint32_t unref(struct inside *in, const struct renderer_message *m, int *
 	(void)fd;
 	if (res)
 		inside_remove(in, res);
+	forget_file(m->res);
 	return 0;
 }
 
@@ -63,6 +148,8 @@ static uint32_t reset(struct inside *in, const struct renderer_message *m, int *
 	for (unsigned i = 0; i < INSIDE_BUCKETS; i++)
 		while (LIST_FIRST(&in->resources[i]))
 			inside_remove(in, LIST_FIRST(&in->resources[i]));
+	for (unsigned i = 0; i < FILES; i++)
+		forget_file(files[i].id);
 	return 0;
 }
 
@@ -287,6 +374,12 @@ static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_me
 	case STAND_IN_DOOM:
 		*doomed = true;
 		_exit(0);
+	case STAND_IN_HOLD:
+		hold = true;
+		return 0;
+	case STAND_IN_LET_GO:
+		let_go = true;
+		return 0;
 	case STAND_IN_SUM:
 		for (uint32_t i = 1, sum = 0; i < n; i++)
 			if (sum += words[i], i == n - 1)
@@ -314,6 +407,8 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_CONTEXT_DETACH] = fine,
 	[RENDERER_CREATE] = create,
 	[RENDERER_UNREF] = unref,
+	[RENDERER_BLOB] = blob,
+	[RENDERER_EXPORT] = export_blob,
 	[RENDERER_BACKING_ATTACH] = fine,
 	[RENDERER_BACKING_DETACH] = fine,
 	[RENDERER_BUFFER] = buffer,
@@ -324,9 +419,22 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_SUBMIT] = submit,
 };
 
-static void fence(uint32_t seq)
+/* Those that are held are the first ones; the last of a timeline stands for all of it. */
+static void fence(const struct renderer_message *m)
 {
-	inside_answer(&inside, RENDERER_FENCE, seq, 0);
+	static struct renderer_message held[FILES];
+	static unsigned n;
+
+	if (hold) {
+		hold = false;
+		held[n++ % FILES] = *m;
+		return;
+	}
+	if (let_go)
+		while (n)
+			n--, inside_fence(&inside, held[n].ctx, held[n].ring, held[n].seq);
+	let_go = false;
+	inside_fence(&inside, m->ctx, m->ring, m->seq);
 }
 
 static int run(int sock, const struct part_inside *of)

@@ -16,6 +16,20 @@ enum stand_in {
 	STAND_IN_SPIN,    // for ever
 	STAND_IN_EAT,     // memory; INVALID_PARAMETER: there was an end of it before STAND_IN_EATEN
 	STAND_IN_DOOM,    // dies, and so do all that come after, before they are ready
+	STAND_IN_HOLD,    // does not answer this fence
+	STAND_IN_LET_GO,  // answers those that it holds, then this one
+};
+
+/* What the id of a blob tells it: the file that it gives. Its first word is the resource's id. */
+enum stand_in_blob {
+	BLOB_FINE,
+	BLOB_SMALL,  // a page less
+	BLOB_BEHIND, // a page behind the beginning of its file
+	BLOB_FAR,    // so far that it wraps
+	BLOB_PIPE,   // no file
+	BLOB_NONE,   // it has succeeded, and gives none
+	BLOB_LIE,    // says DONE, then gives it, twice
+	BLOB_FAILS,  // cannot be made
 };
 
 /* What it has eaten when it has never had enough; and what it says of a way out that it does not know. */

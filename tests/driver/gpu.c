@@ -147,17 +147,22 @@ bool gpu_driver_is_done(const struct gpu_driver *d, int ticket)
 /* Waits for ring r, and serves the display meanwhile. */
 static int wait_once(struct gpu_driver *d, struct drv_ring *r, int64_t deadline)
 {
-	struct pollfd p[3] = {{r->call_fd, POLLIN, 0}, {r->err_fd, POLLIN, 0}, {-1, POLLIN, 0}};
+	struct pollfd p[4] = {
+		{r->call_fd, POLLIN, 0}, {r->err_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}};
 	bool seen;
 	int n;
 
 	if (d->display && !d->display->stop_reading)
 		p[2].fd = d->display->fd;
-	n = poll(p, 3, wait_left(deadline));
+	if (d->window && !d->window->stop)
+		p[3].fd = d->window->f->backend_fd;
+	n = poll(p, 4, wait_left(deadline));
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	if (p[2].revents)
 		display_peer_pump(d->display, 0);
+	if (p[3].revents && window_pump(d->window) < 0)
+		return -EPROTO;
 	if (p[1].revents)
 		return drv_ring_wait_err(r, 0) == 0 ? -EIO : 0;
 	if (p[0].revents)

@@ -16,6 +16,7 @@
 
 #include "display.h"
 #include "ring.h"
+#include "window.h"
 
 #define GPU_DRIVER_COMMANDS 256 /* under way at a time */
 #define GPU_DRIVER_RESPONSE 65536
@@ -33,6 +34,7 @@ struct gpu_driver {
 	struct guest *guest;               // not owned
 	struct drv_ring *control, *cursor; // not owned
 	struct display_peer *display;      // pumped while waiting, may be NULL, not owned
+	struct window *window;             // likewise
 	struct gpu_driver_command commands[GPU_DRIVER_COMMANDS];
 
 	// how requests are sent

@@ -86,6 +86,21 @@ static void test_outputs(void **state)
 	assert_refused("outputs", bad);
 }
 
+static void test_hostmem(void **state)
+{
+	static const char *const bad[] = {
+		"", "0", "1", "512K", "3M", "1048577", "-1M", "1MB", "12345678901234567890", NULL};
+
+	(void)state;
+	assert_int_equal(g.device.hostmem, 0);
+	assert_int_equal(set("hostmem", "1M"), 0);
+	assert_int_equal(g.device.hostmem, 1 << 20);
+	assert_int_equal(set("hostmem", "8G"), 0);
+	assert_int_equal(g.device.hostmem, 8ull << 30);
+	assert_refused("hostmem", bad);
+	assert_int_equal(g.device.hostmem, 8ull << 30);
+}
+
 static void test_max_hostmem(void **state)
 {
 	const char *const bad[] = {"", "0", "0K", "-1", "+1", " 1", "1Q", "1KK", "M", "1.5G", "1m",
@@ -126,6 +141,7 @@ int main(void)
 		TEST(defaults),
 		TEST(display),
 		TEST(outputs),
+		TEST(hostmem),
 		TEST(max_hostmem),
 		TEST(max_command_time),
 	};

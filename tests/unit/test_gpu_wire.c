@@ -237,10 +237,11 @@ static void test_ctx_create(void **state)
 
 		begin(VIRTIO_GPU_CMD_CTX_CREATE);
 		put32(lens[i]);
-		put32(0);
+		put32(0x7700 + i);
 		memcpy(bytes + len, name, sizeof(name));
 		len += sizeof(name);
 		decode_ok();
+		assert_int_equal(request.ctx_create.init, 0x7700 + i);
 		assert_int_equal(request.ctx_create.name_len, kept);
 		assert_memory_equal(request.ctx_create.name, name, kept);
 		for (unsigned at = kept; at < sizeof(name); at++)
@@ -324,11 +325,65 @@ static void test_submit(void **state)
 	assert_int_equal(GPU_WIRE_STREAM_AT, len);
 }
 
+static void test_create_blob(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB);
+	put32(0x11);
+	put32(0x12);
+	put32(0x13);
+	put32(0x14);
+	put(0x1500000000000001, 8);
+	put(0x1600000000000002, 8);
+	decode_ok();
+	assert_int_equal(request.resource_id, 0x11);
+	assert_int_equal(request.create_blob.mem, 0x12);
+	assert_int_equal(request.create_blob.flags, 0x13);
+	assert_int_equal(request.create_blob.n_entries, 0x14);
+	assert_int_equal(request.create_blob.id, 0x1500000000000001);
+	assert_int_equal(request.create_blob.size, 0x1600000000000002);
+	assert_int_equal(GPU_WIRE_BLOB_ENTRIES_AT, len);
+}
+
+static void test_set_scanout_blob(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_SET_SCANOUT_BLOB);
+	put_rect(0x21);
+	for (uint32_t i = 0; i < 14; i++) // scanout, id, w, h, format, padding, strides, offsets
+		put32(0x31 + i);
+	decode_ok();
+	assert_rect(request.set_scanout_blob.rect, 0x21);
+	assert_int_equal(request.set_scanout_blob.scanout_id, 0x31);
+	assert_int_equal(request.resource_id, 0x32);
+	assert_int_equal(request.set_scanout_blob.layout.width, 0x33);
+	assert_int_equal(request.set_scanout_blob.layout.height, 0x34);
+	assert_int_equal(request.set_scanout_blob.layout.format, 0x35);
+	assert_int_equal(request.set_scanout_blob.layout.stride, 0x37);
+	assert_int_equal(request.set_scanout_blob.layout.offset, 0x3b);
+}
+
+static void test_map_blob(void **state)
+{
+	(void)state;
+	begin(VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB);
+	put32(0x41);
+	put32(0);
+	put(0x4300000000001000, 8);
+	decode_ok();
+	assert_int_equal(request.resource_id, 0x41);
+	assert_int_equal(request.map_blob.offset, 0x4300000000001000);
+	begin(VIRTIO_GPU_CMD_RESOURCE_UNMAP_BLOB);
+	put32(0x51);
+	put32(0);
+	decode_ok();
+	assert_int_equal(request.resource_id, 0x51);
+}
+
 static void test_unknown(void **state)
 {
-	const uint32_t types[] = {0, 0xff, VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB,
-		VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB, VIRTIO_GPU_RESP_OK_NODATA, 0x01000000,
-		UINT32_MAX};
+	const uint32_t types[] = {
+		0, 0xff, 0x010e, 0x020a, VIRTIO_GPU_RESP_OK_NODATA, 0x01000000, UINT32_MAX};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(types) / sizeof(*types); i++) {
@@ -407,6 +462,9 @@ int main(void)
 		cmocka_unit_test(test_create_3d),
 		cmocka_unit_test(test_transfer_3d),
 		cmocka_unit_test(test_submit),
+		cmocka_unit_test(test_create_blob),
+		cmocka_unit_test(test_set_scanout_blob),
+		cmocka_unit_test(test_map_blob),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_responses),
 		cmocka_unit_test(test_rects),
