@@ -49,27 +49,25 @@ static int set_codecs(void *target, const char *value)
 	}
 }
 
-/* What a library opens and compiles when it needs it, it opens and compiles here. */
 static int set_isolate(void *target, const char *value)
 {
 	struct video_options *v = target;
 
 	v->threads = !strcmp(value, "none");
-	v->sandbox.makes_code = v->threads;
 	return v->threads || !strcmp(value, "process") ? 0 : -EINVAL;
 }
 
 static const struct option_entry entries[] = {
-	{"device", "decoder|encoder", "what it is (decoder; there is no encoder yet)", set_device},
+	{"device", "decoder|encoder", "what it is (decoder; no encoder is there yet)", set_device},
 	{"dialect", "auto|v3|arcvm|android",
-		"how the guest's driver speaks: auto (the default)\nand v3 are the same now, the "
-		"others are not there yet",
+		"how the guest's driver speaks: auto (the default)\nand v3 are the same now; the "
+		"others are not there\nyet",
 		set_dialect},
 	{"codecs", "NAME,...",
 		"h264, hevc, vp8, vp9, mpeg2, mpeg4: only these\n(all that work here)", set_codecs},
 	{"isolate", "process|none",
 		"where a stream is decoded: in a process of its own\n(process, the default), or in "
-		"this one, to look at\nit (none)",
+		"this one, to look at\nit (none, which needs --seccomp=none)",
 		set_isolate},
 	{0},
 };

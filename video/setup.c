@@ -37,6 +37,10 @@ static int check_options(const struct options *o, const struct video_options *v)
 			"--dialect=%s: there is no such dialect yet; --dialect=v3 is for drivers "
 			"of the draft of 2020",
 			v->dialect);
+	if (v->threads && o->seccomp != SANDBOX_NONE)
+		return options_fail(o, EXIT_USAGE,
+			"--isolate=none: codecs open their files when a stream begins; add "
+			"--seccomp=none");
 	if (!v->codecs)
 		return options_fail(o, EXIT_IMPOSSIBLE,
 			"built without GStreamer; install its development files and build again");
@@ -47,6 +51,10 @@ static int check_options(const struct options *o, const struct video_options *v)
 static int check_wanted(
 	const struct options *o, const struct video_options *v, const struct video_caps *caps)
 {
+	if (!caps->n_coded && !v->wanted)
+		return options_fail(o, EXIT_IMPOSSIBLE,
+			"nothing can be decoded here; install gstreamer1.0-libav or "
+			"gstreamer1.0-plugins-good, and see what --check says");
 	for (unsigned f = VIDEO_RAW_END; f < VIDEO_FORMATS; f++) {
 		bool there = false;
 
@@ -58,10 +66,6 @@ static int check_wanted(
 				"or see what --check says",
 				video_format_name((enum video_format)f));
 	}
-	if (!caps->n_coded)
-		return options_fail(o, EXIT_IMPOSSIBLE,
-			"nothing can be decoded here; install gstreamer1.0-libav or "
-			"gstreamer1.0-plugins-good, and see what --check says");
 	return EXIT_OK;
 }
 
@@ -78,9 +82,8 @@ int video_setup_begin(struct video_setup *s, struct loop *loop, const struct opt
 	r = nursery_start(&s->nursery, v->codecs, o->seccomp, STREAM_MEMORY, v->threads);
 	if (r < 0)
 		return options_fail(o, EXIT_RUNTIME, "no process can be started: %s", strerror(-r));
-	if (!engine_list(&list, loop, &s->nursery, LIST_WITHIN))
-		return options_fail(o, EXIT_RUNTIME,
-			"the codecs cannot be looked for (see above); --log=dbg says more");
+	engine_list(
+		&list, loop, &s->nursery, LIST_WITHIN); // where it fails, there is nothing in it
 	caps = video_caps_of(&list, &dialect_v3, v->wanted ? v->wanted : UINT32_MAX);
 	status = check_wanted(o, v, &caps);
 	if (status == EXIT_OK)

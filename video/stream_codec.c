@@ -11,7 +11,8 @@
 
 static_assert((int)ENGINE_BITSTREAM == (int)VIDEO_INPUT && (int)ENGINE_PIXELS == (int)VIDEO_OUTPUT,
 	"queues are the same");
-static_assert((int)VIDEO_PLANES_MAX == (int)ENGINE_PLANES_MAX, "and planes");
+static_assert((int)VIDEO_PLANES_MAX == (int)ENGINE_PLANES_MAX, "and planes,");
+static_assert((int)VIDEO_SIDE_MAX == (int)ENGINE_SIZE_MAX, "and sizes");
 
 struct video_layout stream_layout(const struct video_stream *s)
 {
@@ -335,20 +336,11 @@ static void on_returned(struct video_stream *s, const struct engine_answer *a)
 		stream_finish_buffer(s, queue, res, flags, res->picture);
 }
 
-static bool is_picture(const struct engine_answer *a)
-{
-	return a->format.width && a->format.width <= VIDEO_SIDE_MAX && a->format.height
-		&& a->format.height <= VIDEO_SIDE_MAX && a->format.crop_width
-		&& a->format.crop_height
-		&& range_within(a->format.left, a->format.crop_width, a->format.width)
-		&& range_within(a->format.top, a->format.crop_height, a->format.height);
-}
-
 static void on_format(struct video_stream *s, const struct engine_answer *a)
 {
 	uint32_t num = a->format.rate_num, den = a->format.rate_den;
 
-	if (!is_picture(a) || !a->format.serial) {
+	if (!a->format.serial || !a->format.crop_width || !a->format.crop_height) {
 		break_stream(s, "its codec tells of a picture that is none");
 		return;
 	}
@@ -407,11 +399,11 @@ static void on_answer(struct engine *e, const struct engine_answer *a)
 {
 	if (a->what == ENGINE_RETURNED)
 		on_returned(of(e), a);
-	else if (a->what == ENGINE_FORMAT)
-		on_format(of(e), a);
 	else if (a->what == ENGINE_DONE)
 		on_done(of(e), a);
-	else if (a->what == ENGINE_ERROR)
+	else if (a->what == ENGINE_FORMAT && !of(e)->closing)
+		on_format(of(e), a);
+	else if (a->what == ENGINE_ERROR && !of(e)->closing)
 		break_stream(of(e), "its codec gives up");
 }
 

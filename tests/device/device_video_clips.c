@@ -43,12 +43,13 @@ static void decode_here(
 		raw == VIRTIO_VIDEO_FORMAT_YUV420 ? "I420" : "NV12");
 }
 
-static void try(const struct sample *s, const struct clip *c, struct player p)
+static void try(
+	const struct sample *s, const struct clip *c, struct player p, const char *const *args)
 {
 	struct clip_pictures wanted = {0};
 
 	decode_here(&wanted, s, c, p.raw);
-	video_begin(NULL);
+	video_begin(args);
 	player_begin(&p);
 	player_play(&p, c);
 	player_compare(&p, &wanted);
@@ -81,7 +82,7 @@ static void codecs(void **state)
 				.memory = (enum player_memory)m,
 				.per_plane = m == PLAYER_RAGGED};
 
-			try(s, &c, p);
+			try(s, &c, p, NULL);
 		}
 		clip_free(&c);
 		tried++;
@@ -89,10 +90,27 @@ static void codecs(void **state)
 	assert_true(tried > 0);
 }
 
+/* In the daemon's own process: for debuggers. */
+static void as_threads(void **state)
+{
+	static const char *const args[] = {"--isolate=none", "--seccomp=none", NULL};
+	const struct sample *s = &samples[2];
+	struct player p = {.stream = 1, .coded = s->coded, .memory = PLAYER_PAGES};
+	struct clip c = {0};
+
+	(void)state;
+	if (!clip_has(s->needs))
+		skip();
+	clip_add(&c, s->encoder);
+	try(s, &c, p, args);
+	clip_free(&c);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(codecs, video_end),
+		cmocka_unit_test_teardown(as_threads, video_end),
 	};
 
 	video_main(argc, argv);

@@ -189,6 +189,20 @@ SOUND = types.SimpleNamespace(
     },
 )
 
+VIDEO = types.SimpleNamespace(
+    name="virga-video", type="video",
+    features=set(),
+    files=None,
+    device="vhost-user-test-device-pci",
+    says="",
+    bad={
+        "--device": ["", "camera", "DECODER"],
+        "--dialect": ["", "v4", "v9", "media"],
+        "--codecs": ["", "h265", "h264,", ",h264", "h264,,vp8", "nv12", "H264", "h264 "],
+        "--isolate": ["", "thread"],
+    },
+)
+
 
 class DaemonTest(unittest.TestCase):
     """A case with a folder of its own. PROGRAM, and what is known of it, are set by main(). ONLY names
@@ -205,7 +219,7 @@ class DaemonTest(unittest.TestCase):
         return subprocess.run(
             [str(word) for word in (*before, self.program, *arguments)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, timeout=scaled(10))
+            text=True, timeout=scaled(30))
 
     def serve(self, *arguments, path=None, **popen):
         """A daemon that listens on self.socket, or on path."""
@@ -216,7 +230,7 @@ class DaemonTest(unittest.TestCase):
 def main():
     """The program's path is the last argument."""
     DaemonTest.PROGRAM = pathlib.Path(sys.argv.pop()).resolve()
-    DaemonTest.ABOUT = {a.name: a for a in (GPU, SOUND)}[DaemonTest.PROGRAM.name]
+    DaemonTest.ABOUT = {a.name: a for a in (GPU, SOUND, VIDEO)}[DaemonTest.PROGRAM.name]
     cases = vars(sys.modules["__main__"])
     for name in [n for n, case in cases.items() if getattr(case, "ONLY", None)]:
         if cases[name].ONLY is not DaemonTest.ABOUT:

@@ -145,6 +145,15 @@ class Sound(Lines):
         self.works_with((ours, theirs), "vq_size=256")
 
 
+class Video(Lines):
+    ONLY = daemon.VIDEO
+
+    def test_device(self):
+        self.qemu("qemu", ["-display", "none"])
+        ours, theirs = self.check()
+        self.works((ours, theirs.removesuffix(" ...")))
+
+
 if __name__ == "__main__":
     bed.need_trees("qemu")
     daemon.main()

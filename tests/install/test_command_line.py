@@ -15,7 +15,7 @@ import pipewire
 import daemon
 from daemon import as_ordinary_user
 
-RUNTIME, USAGE = 1, 2
+RUNTIME, USAGE, IMPOSSIBLE = 1, 2, 69
 
 
 class Refused(daemon.DaemonTest):
@@ -77,14 +77,16 @@ class Refusals(Refused):
         closed = self.folder.closed()
         self.refused(RUNTIME, "no permission", f"--socket-path={closed}/vm.sock",
                      before=as_ordinary_user())
-        self.refused(RUNTIME, "choose a folder that you may write to", f"{self.ABOUT.files}{closed}/files",
-                     f"--socket-path={self.socket}", before=as_ordinary_user())
+        if self.ABOUT.files:
+            self.refused(RUNTIME, "choose a folder that you may write to", f"{self.ABOUT.files}{closed}/files",
+                         f"--socket-path={self.socket}", before=as_ordinary_user())
 
     def test_no_folder(self):
         missing = self.folder.path / "missing"
         self.refused(RUNTIME, "its folder does not exist", f"--socket-path={missing}/vm.sock")
-        self.refused(RUNTIME, "choose a folder", f"{self.ABOUT.files}{missing}/files",
-                     f"--socket-path={self.socket}")
+        if self.ABOUT.files:
+            self.refused(RUNTIME, "choose a folder", f"{self.ABOUT.files}{missing}/files",
+                         f"--socket-path={self.socket}")
 
     def test_a_file_in_the_way(self):
         self.socket.write_text("precious")
@@ -114,6 +116,19 @@ class RefusalsOfSound(Refused):
     def test_values_in_vain(self):
         for option in ("--controls", "--jacks"):
             self.refused(USAGE, "this option takes no value", f"{option}=on")
+
+
+class RefusalsOfVideo(Refused):
+    ONLY = daemon.VIDEO
+
+    def test_not_there_yet(self):
+        at = f"--socket-path={self.socket}"
+        self.refused(IMPOSSIBLE, "there is no encoder yet", "--device=encoder", at)
+        self.refused(IMPOSSIBLE, "--dialect=arcvm: there is no such dialect yet", "--dialect=arcvm", at)
+        self.refused(IMPOSSIBLE, "--dialect=android: there is no such dialect yet", "--dialect=android", at)
+        self.refused(IMPOSSIBLE, "--codecs: av1", "--codecs=av1", at)
+        self.refused(USAGE, "add --seccomp=none", "--isolate=none", at)
+        self.assertFalse(self.socket.exists())
 
 
 class Answers(daemon.DaemonTest):
@@ -202,6 +217,36 @@ class CheckSound(Check):
                            rf"to record from: .*{pipewire.MICROPHONE}.*\n")
 
 
+class CheckVideo(Check):
+    ONLY = daemon.VIDEO
+
+    def test_check(self):
+        """What works is said, line by line, with the element that does it."""
+        qemu = self.run_program("--check=qemu")
+        self.assertEqual((qemu.returncode, qemu.stderr), (0, ""))
+        said = re.findall(r"(?m)^# (\w+) +(by \w+|not here)", qemu.stdout)
+        self.assertEqual([name for name, _ in said], ["h264", "hevc", "vp8", "vp9", "mpeg2", "mpeg4"])
+        self.assertIn(("vp8", "by vp8dec"), said)
+        libvirt = self.run_program("--check=libvirt").stdout
+        self.assertEqual(self.run_program("--check").stdout, qemu.stdout + libvirt)
+        self.assertIn(f"{self.ABOUT.device},virtio-id=31,num_vqs=2", qemu.stdout)
+        self.assertIn(str(self.program), qemu.stdout)
+        elements = xml.etree.ElementTree.fromstring(f"<all>{libvirt}</domain></all>")
+        self.assertIsNotNone(elements.find(".//memoryBacking/access[@mode='shared']"))
+
+    def test_nothing_to_decode_with(self):
+        """GStreamer has no plugins here: that is said, and what to do."""
+        nowhere = {"GST_PLUGIN_SYSTEM_PATH_1_0": str(self.folder.path), "GST_PLUGIN_PATH_1_0": "",
+                   "GST_REGISTRY_1_0": str(self.folder.path / "registry")}
+        before = ["env", *(f"{name}={value}" for name, value in nowhere.items())]
+        done = self.run_program("--check=qemu", before=before)
+        self.assertEqual(done.returncode, RUNTIME)
+        self.assertIn("# Nothing can be decoded here: install", done.stdout)
+        done = self.run_program(f"--socket-path={self.socket}", before=before)
+        self.assertEqual((done.returncode, done.stdout), (IMPOSSIBLE, ""))
+        self.assertRegex(done.stderr, r"\Avirga-video: nothing can be decoded here; install [^\n]+\n\Z")
+
+
 class Life(daemon.DaemonTest):
     def test_ends_by_signals(self):
         for sig in (signal.SIGTERM, signal.SIGINT):
@@ -268,11 +313,13 @@ class Life(daemon.DaemonTest):
             self.assertFalse(path.exists())
 
     def test_leaves_its_folder_empty(self):
-        files = self.folder.path / "files"
-        with self.serve(f"{self.ABOUT.files}{files}") as d:
+        files, left = self.folder.path / "files", {self.ABOUT.name}
+        with self.serve(*([f"{self.ABOUT.files}{files}"] if self.ABOUT.files else [])) as d:
             self.assertEqual(d.end(), 0)
-        self.assertEqual(list(files.iterdir()), [])
-        self.assertEqual({p.name for p in self.folder.path.iterdir()}, {self.ABOUT.name, "files"})
+        if self.ABOUT.files:
+            self.assertEqual(list(files.iterdir()), [])
+            left.add("files")
+        self.assertEqual({p.name for p in self.folder.path.iterdir()}, left)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-DAEMONS = ("virga-gpu", "virga-sound")
+DAEMONS = ("virga-gpu", "virga-sound", "virga-video")
 UNIT_VERIFY = ["systemd-analyze", "--user", "--man=no", "verify"]
 
 
@@ -136,7 +136,9 @@ class Completions(Installed):
                              f"--display=png:{self.tree}/li": f"{self.tree}/lib"},
                "virga-sound": {"--backend=nu": "null", "--backend=f": "file:", "--capture=0": "0",
                                f"--backend=file:{self.tree}/li": f"{self.tree}/lib",
-                               "--media-role=No": "Notification"}}
+                               "--media-role=No": "Notification"},
+               "virga-video": {"--device=enc": "encoder", "--dialect=ar": "arcvm", "--codecs=he": "hevc",
+                               "--codecs=vp8,h2": "vp8,h264"}}
         for daemon in DAEMONS:
             for word, wanted in {**common, **own[daemon]}.items():
                 with self.subTest(daemon=daemon, word=word):
@@ -171,7 +173,8 @@ class Completions(Installed):
             own = {"virga-gpu": {"--display=": ["--display=auto", "--display=qemu"],
                                  f"--display=png:{self.tree}/li": [f"--display=png:{self.tree}/lib/"]},
                    "virga-sound": {"--backend=": ["--backend=pipewire", "--backend=null"],
-                                   f"--backend=file:{self.tree}/li": [f"--backend=file:{self.tree}/lib/"]}}
+                                   f"--backend=file:{self.tree}/li": [f"--backend=file:{self.tree}/lib/"]},
+                   "virga-video": {"--device=": ["--device=decoder"], "--codecs=vp8,h2": ["--codecs=vp8,h264"]}}
             for daemon in DAEMONS:
                 file = self.tree / "share/fish/vendor_completions.d" / f"{daemon}.fish"
                 for word, wanted in {**common, **own[daemon]}.items():
