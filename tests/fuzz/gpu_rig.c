@@ -32,7 +32,7 @@ static void check_answer(struct rings *r, unsigned queue, const struct rings_slo
 
 static void check_power_on(const struct gpu_rig *g)
 {
-	FUZZ_CHECK(g->gpu.resources.n == 0);
+	FUZZ_CHECK(g->gpu.resources.n == 0 && g->gpu.contexts.n == 0);
 	for (unsigned i = 0; i < VIRTIO_GPU_MAX_SCANOUTS; i++)
 		FUZZ_CHECK(!g->gpu.scanouts[i].res);
 	if (g->peer.fd < 0) // else a picture may be half said
@@ -61,10 +61,17 @@ void gpu_rig_init(struct gpu_rig *g, uint64_t features, uint64_t max_hostmem, st
 		.max_hostmem = max_hostmem,
 		.max_resources = 16};
 
-	*g = (struct gpu_rig){.peer.fd = -1, .rings = {.n = GPU_QUEUES, .check = check_answer}};
+	*g = (struct gpu_rig){.remote = g->remote,
+		.peer.fd = -1,
+		.rings = {.n = GPU_QUEUES, .check = check_answer}};
 	rings_init(&g->rings, &gpu_vhu_device, &g->gpu);
 	gpu_device_init(&g->gpu, &cfg);
 	gpu_device_add_display(&g->gpu, display_qemu_create(g->rings.rig.loop));
+	if (g->remote) {
+		FUZZ_CHECK(remote_init(g->remote, g->rings.rig.loop, NULL) == 0);
+		FUZZ_CHECK(g->remote->ready);
+		gpu_device_set_renderer(&g->gpu, g->remote);
+	}
 	if (other)
 		gpu_device_add_display(&g->gpu, other);
 	rings_begin(&g->rings, features);
@@ -76,6 +83,8 @@ void gpu_rig_finish(struct gpu_rig *g)
 	peer_close(&g->peer);
 	FUZZ_CHECK(g->gpu.resources.n == 0);
 	gpu_device_finish(&g->gpu);
+	if (g->remote)
+		remote_finish(g->remote);
 	FUZZ_CHECK(g->gpu.resources.budget.used == 0);
 	rings_finish(&g->rings);
 }

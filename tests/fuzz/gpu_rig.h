@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "gpu/device.h"
+#include "gpu/remote.h"
 #include "peer.h"
 #include "rings.h"
 
@@ -15,6 +16,7 @@ struct gpu_rig {
 	struct rings rings; // first
 	struct gpu_device gpu;
 	struct peer peer;
+	struct remote *remote; // set by the caller; NULL: no renderer
 };
 
 /* Makes the device with QEMU's display and, if it is not NULL, this one behind it. */

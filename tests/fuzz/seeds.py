@@ -7,6 +7,7 @@ import struct
 import sys
 
 sys.dont_write_bytecode = True
+import seeds_3d
 import seeds_sound
 
 OUT = sys.argv[1]
@@ -658,6 +659,7 @@ def lines():
 messages()
 vqs()
 gpus()
+seeds_3d.save_all(save)
 displays()
 lines()
 seeds_sound.write(save)
