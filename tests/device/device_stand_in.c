@@ -13,6 +13,8 @@
 #include "driver/gpu_3d.h"
 #include "stand_in.h"
 
+/* The stand-in gets little of a busy machine. */
+enum { PATIENCE_MS = 100000 };
 enum { CTX = 1, SIDE = 64, GREY = 0x808080, BLUE = 0x0000ff };
 enum { UNSPEC = VIRTIO_GPU_RESP_ERR_UNSPEC, PARAMETER = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER };
 
@@ -23,6 +25,7 @@ static uint64_t fence_id;
 static void begin(const char *option)
 {
 	device_begin(&(struct device_setup){.peer = true, .args = {option}});
+	dev.gpu.timeout_ms = PATIENCE_MS;
 	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
 }
 
@@ -67,7 +70,7 @@ static void lives_again(void)
 {
 	int r = 0;
 
-	for (unsigned i = 0; i < 10000 && r != OK; i++) {
+	for (unsigned i = 0; i < PATIENCE_MS && r != OK; i++) {
 		usleep(1000);
 		gpu_driver_ctx_destroy(&dev.gpu, CTX);
 		r = gpu_driver_ctx_create(&dev.gpu, CTX);
@@ -275,7 +278,7 @@ static unsigned count_words(const char *word)
 
 static void await_words(const char *word)
 {
-	for (unsigned i = 0; i < 20000 && !count_words(word); i++)
+	for (unsigned i = 0; i < PATIENCE_MS && !count_words(word); i++)
 		usleep(1000);
 	assert_int_equal(count_words(word), 1);
 }
