@@ -215,6 +215,7 @@ static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		return;
 	}
+	cmd->till_drawn = false;
 	cmd->shown_on = res->scanouts;
 	cmd->switches = gpu->switches;
 	if (gpu_resource_is_drawn(res))

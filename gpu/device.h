@@ -37,6 +37,7 @@ struct gpu_cmd {
 	uint64_t serial;                                   // of the resource that it is about
 	uint64_t charged;                                  // bytes of a stream that found no place
 	/* Of a flush, when it came: */
+	bool till_drawn;   // it ends when it is seen, not when its pixels have been taken
 	uint32_t shown_on; // a bit for each scanout
 	uint64_t switches; // of all scanouts
 };

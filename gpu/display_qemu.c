@@ -5,11 +5,12 @@
  *
  * Nothing waits for the socket. What to say is state, not a queue: when the socket takes bytes, the
  * next message is made from what has changed (a query, a cursor, a scanout's size, a rectangle of
- * pixels read where they lie), and a message that is half sent is always continued. An update is
- * followed by a GET_PROTOCOL_FEATURES, which QEMU answers when it has drawn: until then no other
- * update of that scanout is begun, and what is flushed meanwhile is merged. A flush is done when
- * its pixels are all in the socket; one that waits and is followed by another is done at once, as
- * its damage goes with that one.
+ * pixels read where they lie), and a message that is half sent is always continued, and so is an
+ * update unless the size changes. An update is followed by a GET_PROTOCOL_FEATURES, which QEMU answers
+ * when it has drawn: until then no other update of that scanout is begun, and what is flushed
+ * meanwhile is merged. A flush is done when its pixels are all in the socket, or, where others wait
+ * for it, when QEMU has drawn; one that waits and is followed by another is done at once, as its
+ * damage goes with that one.
  */
 #define LOG_TOPIC "display"
 #include "display_qemu.h"
@@ -37,6 +38,8 @@ static void forget_update(struct head *h)
 	display_qemu_shown(&h->waiting);
 	h->update = IDLE;
 	h->sending.n = 0;
+	dbuf_unref(h->sent.buf);
+	h->sent.buf = NULL;
 }
 
 /* ---- sending ---- */
@@ -151,8 +154,11 @@ static void on_reply(struct display_qemu *d)
 		on_hello(d);
 	else if (e->what == REPLY_QUERY)
 		on_query_reply(d);
-	else if (e->head->update == UNACKNOWLEDGED)
+	else if (e->head->update == UNACKNOWLEDGED) {
 		e->head->update = IDLE;
+		log_dbg("scanout %u: drawn", (unsigned)(e->head - d->heads));
+		display_qemu_shown(&e->head->sent_for);
+	}
 }
 
 static int check_reply(const struct display_qemu *d)
@@ -300,15 +306,14 @@ static void scanout(struct display *display, unsigned id, const struct gpu_frame
 		dbuf_ref(frame->buf);
 	dbuf_unref(old);
 	h->stale = true;
-	h->sending.n = 0; // the rectangle under way is finished, others are of the past
-	if (h->update == SENDING && d->out.head != h) {
-		h->update = ASKING;
-		display_qemu_shown(&h->sent_for);
-	}
 	h->damage.n = 0;
 	h->armed = false;
 	display_qemu_shown(&h->waiting);
 	h->mode_changed = h->frame.rect.width != h->width || h->frame.rect.height != h->height;
+	if (h->mode_changed)
+		h->sending.n = 0; // the rectangle under way is finished, others are of the past
+	if (h->mode_changed && h->update == SENDING && d->out.head != h)
+		display_qemu_sent(h);
 	if (!frame)
 		pump(d);
 }

@@ -37,6 +37,7 @@ struct head {
 	bool armed;             // damage is to be sent
 	struct damage damage;   // flushed, not yet being sent
 	struct damage sending;  // what is left of the update under way
+	struct gpu_frame sent;  // of which these are; sent.buf: a reference; NULL: none is under way
 	enum update update;
 	struct gpu_cmd *sent_for, *waiting; // flushes: of the update under way, of the damage
 	struct vhost_user_gpu_cursor_update *cursor; // NULL: never shown
@@ -92,6 +93,9 @@ struct display_qemu {
 
 /* This flush is done, if there is one. */
 void display_qemu_shown(struct gpu_cmd **cmd);
+
+/* The pixels of the update under way are in the socket, or given up. */
+void display_qemu_sent(struct head *h);
 
 /*
  * Makes the next message if none is under way, and sends of it what the socket takes. 1: there may be

@@ -20,6 +20,16 @@ void display_qemu_shown(struct gpu_cmd **cmd)
 		gpu_cmd_shown(done);
 }
 
+void display_qemu_sent(struct head *h)
+{
+	h->update = ASKING;
+	h->sending.n = 0;
+	dbuf_unref(h->sent.buf);
+	h->sent.buf = NULL;
+	if (h->sent_for && !h->sent_for->till_drawn)
+		display_qemu_shown(&h->sent_for);
+}
+
 /* ---- making the next message ---- */
 
 static void put(struct message *m, uint32_t request, const void *payload, uint32_t size)
@@ -139,9 +149,8 @@ static void make_rect(struct display_qemu *d, struct head *h)
 
 	put(m, VHOST_USER_GPU_UPDATE, &msg, sizeof(msg));
 	m->bytes.hdr.size += r.width * r.height * BYTES_A_PIXEL;
-	m->buf = dbuf_ref(h->frame.buf);
-	m->rect =
-		(struct gpu_rect){h->frame.rect.x + r.x, h->frame.rect.y + r.y, r.width, r.height};
+	m->buf = dbuf_ref(h->sent.buf);
+	m->rect = (struct gpu_rect){h->sent.rect.x + r.x, h->sent.rect.y + r.y, r.width, r.height};
 	m->head = h;
 	m->stage_from = m->stage_to = 0;
 }
@@ -152,6 +161,8 @@ static bool make_update(struct display_qemu *d, struct head *h)
 		h->sending = h->damage;
 		h->damage.n = 0;
 		h->armed = false;
+		h->sent = h->frame;
+		dbuf_ref(h->sent.buf);
 		h->sent_for = h->waiting;
 		h->waiting = NULL;
 		h->update = SENDING;
@@ -249,10 +260,8 @@ void display_qemu_message_done(struct message *m)
 	m->buf = NULL;
 	m->head = NULL;
 	m->len = 0;
-	if (h && h->update == SENDING && !h->sending.n) {
-		h->update = ASKING;
-		display_qemu_shown(&h->sent_for);
-	}
+	if (h && h->update == SENDING && !h->sending.n)
+		display_qemu_sent(h);
 }
 
 int display_qemu_send(struct display_qemu *d)

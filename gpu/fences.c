@@ -19,10 +19,8 @@ static bool has_fence(const struct gpu_cmd *cmd)
 	return cmd->r.hdr.flags & VIRTIO_GPU_FLAG_FENCE && cmd->fence.arrival;
 }
 
-void gpu_fences_begin(struct gpu_fences *f, struct gpu_cmd *cmd)
+void gpu_fences_pace(struct gpu_fences *f, struct gpu_cmd *cmd)
 {
-	if (!has_fence(cmd))
-		return;
 	TAILQ_INSERT_TAIL(&f->under_way, cmd, fence.link);
 	cmd->fence.under_way = true;
 }
@@ -38,6 +36,12 @@ static bool same_timeline(const struct gpu_cmd *a, const struct gpu_cmd *b)
 
 	return ring == gpu_fence_ring(b)
 		&& (ring == UINT32_MAX || a->r.hdr.ctx_id == b->r.hdr.ctx_id);
+}
+
+void gpu_fences_begin(struct gpu_fences *f, struct gpu_cmd *cmd)
+{
+	if (has_fence(cmd))
+		gpu_fences_pace(f, cmd);
 }
 
 static bool must_wait(const struct gpu_fences *f, const struct gpu_cmd *cmd)

@@ -3,9 +3,11 @@
 /*
  * A driver takes the answer to one fence for that to all earlier ones. So the answer to a command with
  * a fence waits, written and not yet returned, while an earlier command with a fence is at the
- * renderer. Commands without one wait for nobody, and nobody waits for a display. Fences of a context's
- * ring (VIRTIO_GPU_F_CONTEXT_INIT) are a timeline of their own: they and all others do not wait for one
- * another.
+ * renderer. Commands without one wait for nobody. Fences of a context's ring (VIRTIO_GPU_F_CONTEXT_INIT) are
+ * a timeline of their own: they and all others do not wait for one another.
+ *
+ * A flush of what the renderer draws is waited for like a fence until it is shown. Linux sends it without
+ * one and takes the next page flip at once: what a guest draws with would run ahead of what is seen.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +38,9 @@ void gpu_fences_arrived(struct gpu_fences *f, struct gpu_cmd *cmd);
 
 /* It goes to the renderer now: as the last of those that came until now. */
 void gpu_fences_begin(struct gpu_fences *f, struct gpu_cmd *cmd);
+
+/* A flush of what the renderer draws: the same, also without a fence. */
+void gpu_fences_pace(struct gpu_fences *f, struct gpu_cmd *cmd);
 
 /* It is done, and `written` bytes of answer are there. It is returned now or later. */
 void gpu_fences_end(struct gpu_fences *f, struct gpu_cmd *cmd, uint32_t written);

@@ -88,6 +88,8 @@ void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resour
 		return;
 	}
 	res->stale = false;
+	cmd->till_drawn = true;
+	gpu_fences_pace(&gpu->fences, cmd);
 	cmd->done = flushed;
 	ask_for_pixels(gpu, cmd, res, &rect);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "driver/wait.h"
 #include "png_file.h"
 
 struct device dev;
@@ -346,6 +347,18 @@ uint32_t device_crc_of(uint32_t w, uint32_t h, uint32_t colour)
 	for (size_t i = 0; i < (size_t)w * h; i++)
 		crc = crc32(crc, rgb, sizeof(rgb));
 	return (uint32_t)crc;
+}
+
+void device_answer_late(void)
+{
+	struct {
+		struct vhost_user_gpu_header h;
+		uint64_t features;
+	} __attribute__((packed))
+	m = {{VHOST_USER_GPU_GET_PROTOCOL_FEATURES, VHOST_USER_GPU_REPLY_MASK, 8}, 1};
+
+	assert_int_equal(
+		channel_send(dev.peer.fd, &m, sizeof(m), NULL, wait_deadline(WAIT_DEFAULT)), 0);
 }
 
 void device_assert_peer(uint32_t scanout, uint32_t w, uint32_t h, uint32_t colour)

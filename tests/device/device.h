@@ -116,6 +116,9 @@ uint64_t device_show(uint32_t scanout, uint32_t id, uint32_t w, uint32_t h, uint
 /* The zlib CRC-32 of a w * h picture of one colour. */
 uint32_t device_crc_of(uint32_t w, uint32_t h, uint32_t colour);
 
+/* Answers what the peer was asked once while it was mute. */
+void device_answer_late(void);
+
 /* What the peer sees of a scanout is this size and this one colour. */
 void device_assert_peer(uint32_t scanout, uint32_t w, uint32_t h, uint32_t colour);
 

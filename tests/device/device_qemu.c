@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "driver/channel.h"
 #include "driver/wait.h"
 
 enum {
@@ -31,19 +30,6 @@ static uint64_t updates(void)
 static void begin(void)
 {
 	device_begin(&(struct device_setup){.peer = true});
-}
-
-/* Answers, late, what the peer was asked while it was mute. */
-static void answer_late(void)
-{
-	struct {
-		struct vhost_user_gpu_header h;
-		uint64_t features;
-	} __attribute__((packed))
-	m = {{VHOST_USER_GPU_GET_PROTOCOL_FEATURES, VHOST_USER_GPU_REPLY_MASK, 8}, 1};
-
-	assert_int_equal(
-		channel_send(dev.peer.fd, &m, sizeof(m), NULL, wait_deadline(WAIT_DEFAULT)), 0);
 }
 
 /* Merging */
@@ -154,7 +140,7 @@ static void damage_is_merged_by_place(void **state)
 	device_settle();
 	assert_int_equal(dev.peer.bytes, bytes);
 	dev.peer.mute = false;
-	answer_late();
+	device_answer_late();
 	device_settle();
 	assert_int_equal(dev.peer.bytes - bytes, 2 * (UPDATE + 400) + QUESTION);
 }
@@ -226,11 +212,11 @@ static void one_unacknowledged(void **state)
 		assert_int_equal(updates(), before + 1);
 	}
 	assert_int_equal(counted(VHOST_USER_GPU_GET_PROTOCOL_FEATURES), questions + 1);
-	answer_late();
+	device_answer_late();
 	device_settle();
 	assert_int_equal(updates(), before + 2);
 	dev.peer.mute = false;
-	answer_late();
+	device_answer_late();
 	device_assert_peer(0, 50, 50, 9);
 	assert_int_equal(updates(), before + 2);
 }

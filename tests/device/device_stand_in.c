@@ -162,6 +162,35 @@ static void fences_in_order(void **state)
 	device_collect(slow);
 }
 
+/* A flush has no fence with Linux: what is drawn must not run ahead of what QEMU has shown. */
+static void display_paces(void **state)
+{
+	int flush, next, fence;
+
+	(void)state;
+	begin(NULL);
+	for (uint32_t id = 1; id <= 2; id++)
+		make(id);
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
+	assert_int_equal(gpu_driver_flush(&dev.gpu, 1, ALL), OK);
+	dev.peer.mute = true;
+	flush = device_submit_flush(1, ALL);
+	fence = tell_word(STAND_IN_NOTHING, 0);
+	device_settle();
+	assert_false(device_is_done(flush) || device_is_done(fence));
+	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 2, ALL), OK); // waits for nobody
+	next = device_submit_flush(2, ALL);
+	device_settle();
+	assert_false(device_is_done(flush) || device_is_done(fence) || device_is_done(next));
+	dev.peer.mute = false;
+	device_answer_late();
+	device_collect(next);
+	assert_true(device_is_done(flush) && device_is_done(fence));
+	device_collect(flush);
+	device_collect(fence);
+	device_assert_peer(0, SIDE, SIDE, GREY);
+}
+
 /* While it reads what was drawn, the guest goes over to another picture. */
 static void scanout_changes_meanwhile(void **state)
 {
@@ -452,6 +481,7 @@ int main(int argc, char **argv)
 		TEST(sleeps_in_a_reset),
 		TEST(sleeps_in_a_pause),
 		TEST(fences_in_order),
+		TEST(display_paces),
 		TEST(scanout_changes_meanwhile),
 		TEST(many_streams),
 		TEST(dies),

@@ -31,7 +31,7 @@ static int begin(void **state)
 }
 
 /* The commands come in the order of their letters: r goes to the renderer with a fence, R without, f has
- * a fence and stays here, F has none. */
+ * a fence and stays here, F has none; P is a flush of the renderer's without a fence. */
 static void come(const char *kinds)
 {
 	for (unsigned i = 0; kinds[i]; i++) {
@@ -41,6 +41,8 @@ static void come(const char *kinds)
 		gpu_fences_arrived(&fences, &cmds[i]);
 		if (kinds[i] == 'r' || kinds[i] == 'R')
 			gpu_fences_begin(&fences, &cmds[i]);
+		else if (kinds[i] == 'P')
+			gpu_fences_pace(&fences, &cmds[i]);
 	}
 }
 
@@ -98,6 +100,18 @@ static void test_between(void **state)
 	done("2", "0123");
 }
 
+/* It waits for nobody, fences wait for it. */
+static void test_pace(void **state)
+{
+	(void)state;
+	come("rPrfFP");
+	done("5", "5");
+	done("24", "54");
+	done("3", "54");
+	done("1", "541");
+	done("0", "541023");
+}
+
 static void test_release(void **state)
 {
 	(void)state;
@@ -117,6 +131,7 @@ int main(void)
 		FENCES_TEST(out_of_order),
 		FENCES_TEST(others),
 		FENCES_TEST(between),
+		FENCES_TEST(pace),
 		FENCES_TEST(release),
 	};
 
