@@ -275,6 +275,9 @@ static bool need_converter(struct gst *g, GstVideoFormat format)
 	drop_converter(g);
 	gst_video_info_set_format(to, format, (guint)GST_VIDEO_INFO_WIDTH(&g->info),
 		(guint)GST_VIDEO_INFO_HEIGHT(&g->info));
+	GST_VIDEO_INFO_FPS_N(to) = GST_VIDEO_INFO_FPS_N(&g->info);
+	GST_VIDEO_INFO_FPS_D(to) = GST_VIDEO_INFO_FPS_D(&g->info);
+	GST_VIDEO_INFO_INTERLACE_MODE(to) = GST_VIDEO_INFO_INTERLACE_MODE(&g->info);
 	if (GST_VIDEO_INFO_IS_YUV(to)) {
 		to->colorimetry = g->info.colorimetry;
 		to->chroma_site = g->info.chroma_site;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct clip_unit {
 	uint8_t *bytes;
@@ -29,7 +30,20 @@ struct clip_pictures {
 	unsigned n;
 };
 
-enum { CLIP_HASH_BEGIN = 0 };
+/* Of rows of pixels, one after the other; begins with 0. */
+static inline uint64_t clip_hash(uint64_t hash, const uint8_t *bytes, size_t n)
+{
+	for (; n >= 8; n -= 8, bytes += 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes, 8);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 29;
+	}
+	while (n--)
+		hash = (hash ^ *bytes++) * 0x100000001b3ull;
+	return hash;
+}
 
 void clip_begin(void);
 
@@ -44,5 +58,3 @@ void clip_free(struct clip *c);
 void clip_decode(struct clip_pictures *p, const struct clip *c, const char *caps,
 	const char *elements, const char *format);
 void clip_free_pictures(struct clip_pictures *p);
-
-uint64_t clip_hash(uint64_t hash, const uint8_t *bytes, size_t n);

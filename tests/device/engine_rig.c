@@ -11,7 +11,7 @@
 #include "engine_clip.h"
 #include "unit/unit.h"
 
-enum { MEMORY_SIZE = 256 << 20, PAGE = 4096, UNIT_SIZE = 1 << 20, UNITS = 4, WAIT_S = 120 };
+enum { MEMORY_SIZE = 256 << 20, PAGE = 4096, UNIT_SIZE = 1 << 20, UNITS = 4, WAIT_S = 60 };
 
 static const uint64_t GPA = 0x10000;
 
@@ -62,12 +62,20 @@ static int64_t deadline(void)
 	return loop_now() + WAIT_S * 1000000000ll;
 }
 
+/* What a guest would do now. */
+static void turn(struct rig *r, int timeout_ms)
+{
+	loop_turn(rig_loop, timeout_ms);
+	if (r->n_formats != r->followed && r->pixels_queued)
+		rig_make_pixels(r);
+}
+
 bool rig_wait(struct rig *r, const unsigned *count, unsigned wanted)
 {
 	int64_t end = deadline();
 
 	while (*count < wanted && !is_over(r, end))
-		loop_turn(rig_loop, 100);
+		turn(r, 100);
 	return *count >= wanted;
 }
 
@@ -204,7 +212,10 @@ void rig_make_pixels(struct rig *r)
 	uint64_t offset[ENGINE_PLANES_MAX] = {0}, size = layout(r, offset), used = r->used;
 	struct engine_message all = {
 		.what = ENGINE_FORGET, .queue = ENGINE_PIXELS, .res = ENGINE_ALL};
+	bool queued = r->pixels_queued;
 
+	r->followed = r->n_formats;
+	r->pixels_queued = false; // what comes back now is forgotten
 	rig_ask(r, all);
 	for (uint32_t i = 0; i < r->n_pixels; i++) {
 		assert_int_equal(rig_make_buffer(r, ENGINE_PIXELS, i, size), 0);
@@ -213,7 +224,8 @@ void rig_make_pixels(struct rig *r)
 	r->used = used; // the next ones take their place
 	memcpy(m.output.stride, r->stride, sizeof(r->stride));
 	assert_int_equal(rig_ask(r, m), 0);
-	if (r->pixels_queued)
+	r->pixels_queued = queued;
+	if (queued)
 		rig_queue_pixels(r);
 }
 
@@ -243,7 +255,7 @@ static uint64_t hash_picture(const struct rig *r, const struct rig_buffer *b)
 {
 	static uint8_t row[ENGINE_SIZE_MAX * 4];
 	uint32_t width = r->format.format.crop_width, height = r->format.format.crop_height;
-	uint64_t hash = CLIP_HASH_BEGIN;
+	uint64_t hash = 0;
 
 	for (unsigned i = 0; i < frame_planes(r->fourcc); i++)
 		for (uint32_t y = 0; y < frame_rows(r->fourcc, i, height); y++)
@@ -333,20 +345,6 @@ void rig_close(struct rig *r)
 	free(r->pictures);
 }
 
-/* What a guest would do now. */
-static void follow(struct rig *r)
-{
-	static bool inside;
-
-	if (inside || !r->format.format.serial || r->n_formats == r->followed)
-		return;
-	inside = true;
-	r->followed = r->n_formats;
-	if (r->pixels_queued)
-		rig_make_pixels(r);
-	inside = false;
-}
-
 static struct rig_buffer *free_unit(struct rig *r, uint32_t *id)
 {
 	for (*id = 0; *id < UNITS; (*id)++)
@@ -378,16 +376,14 @@ void rig_feed(struct rig *r, const void *bytes, size_t size, uint64_t timestamp)
 
 	assert_true(size <= UNIT_SIZE);
 	while (!(b = free_unit(r, &m.res)) && !is_over(r, end)) {
-		loop_turn(rig_loop, 100);
-		follow(r);
+		turn(r, 100);
 	}
 	if (!b)
 		return;
 	write_buffer(b, bytes, size);
 	b->queued = true;
 	b->seq = rig_tell(r, m);
-	loop_turn(rig_loop, 0);
-	follow(r);
+	turn(r, 0);
 }
 
 bool rig_fed(struct rig *r)
@@ -400,8 +396,7 @@ bool rig_fed(struct rig *r)
 		for (uint32_t i = 0; i < UNITS; i++)
 			queued |= r->bitstream[i].queued;
 		if (queued)
-			loop_turn(rig_loop, 100);
-		follow(r);
+			turn(r, 100);
 	}
 	return !queued && !r->error;
 }
@@ -417,7 +412,6 @@ int rig_drain(struct rig *r)
 				return r->done[i].result;
 		if (is_over(r, end))
 			return -EPIPE;
-		loop_turn(rig_loop, 100);
-		follow(r);
+		turn(r, 100);
 	}
 }
