@@ -30,7 +30,9 @@ struct clip_pictures {
 	unsigned n;
 };
 
-/* Of rows of pixels, one after the other; begins with 0. */
+enum { CLIP_HASH_BEGIN = 0 };
+
+/* Of rows of pixels, one after the other. */
 static inline uint64_t clip_hash(uint64_t hash, const uint8_t *bytes, size_t n)
 {
 	for (; n >= 8; n -= 8, bytes += 8) {
