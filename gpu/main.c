@@ -20,6 +20,9 @@ int main(int argc, char **argv)
 	loop = daemon_loop();
 	if (!loop)
 		return options_fail(&o, EXIT_RUNTIME, "no event loop: %s", strerror(errno));
+#ifdef HAVE_VIRGL
+	virgl_offers = g.offers;
+#endif
 	status = gpu_setup_begin(&setup, loop, &o, &g, VIRGL_PART);
 	if (status == EXIT_OK)
 		status = daemon_serve(loop, &o, &setup.gpu.vhu_device, &setup.gpu);

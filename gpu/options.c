@@ -102,7 +102,21 @@ static int set_max_command_time(void *target, const char *value)
 static int set_virgl(void *target, const char *value)
 {
 	(void)value;
-	((struct gpu_options *)target)->virgl = true;
+	((struct gpu_options *)target)->offers.virgl = true;
+	return 0;
+}
+
+static int set_venus(void *target, const char *value)
+{
+	(void)value;
+	((struct gpu_options *)target)->offers.venus = true;
+	return 0;
+}
+
+static int set_drm(void *target, const char *value)
+{
+	(void)value;
+	((struct gpu_options *)target)->offers.drm = true;
 	return 0;
 }
 
@@ -123,6 +137,8 @@ static const struct option_entry entries[] = {
 		set_display},
 	{"outputs", "WxH,...", "monitors, where the front-end brings none (1280x800)", set_outputs},
 	{"virgl", NULL, "OpenGL for the guest (off)", set_virgl},
+	{"venus", NULL, "Vulkan for the guest; wants --hostmem (off)", set_venus},
+	{"drm", NULL, "the host's GPU for guests with its driver; wants\n--hostmem (off)", set_drm},
 	{"isolate", "process|none",
 		"where it is drawn: in a process of its own (process,\nthe default), or in this "
 		"one, "

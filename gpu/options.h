@@ -4,10 +4,17 @@
 #include "common/options.h"
 #include "device.h"
 
+/* Of what a renderer draws. */
+struct gpu_offers {
+	bool virgl; // OpenGL
+	bool venus; // Vulkan
+	bool drm;   // the host's GPU itself, for guests that have its driver
+};
+
 struct gpu_options {
 	struct gpu_config device;
-	const char *png_dir;      // NULL: no pictures
-	bool virgl;               // OpenGL for the guest
+	const char *png_dir; // NULL: no pictures
+	struct gpu_offers offers;
 	bool threads;             // its renderer is no process of its own
 	int64_t max_command_time; // ns that a command may take the renderer
 	struct sandbox_profile sandbox;

@@ -63,8 +63,13 @@ static int add_renderer(struct gpu_setup *s, struct loop *loop, const struct opt
 
 	if (!renderer)
 		return options_fail(o, EXIT_IMPOSSIBLE,
-			"--virgl: built without virglrenderer; install its development files and "
-			"build again");
+			"--virgl, --venus, --drm: built without virglrenderer; install its "
+			"development files and build again");
+	if (!g->device.hostmem && (g->offers.venus || g->offers.drm))
+		return options_fail(o, EXIT_USAGE,
+			"--venus and --drm want a window: add --hostmem=1G, and a front-end that "
+			"has "
+			"one (see --check)");
 	gmem_keep_fds = true;
 	r = nursery_start(&s->nursery, renderer, o->seccomp, memory_of_renderer(g), g->threads);
 	if (r == 0) {
@@ -76,8 +81,12 @@ static int add_renderer(struct gpu_setup *s, struct loop *loop, const struct opt
 		return options_fail(o, EXIT_RUNTIME, "no process can be started: %s", strerror(-r));
 	if (!remote_wait_ready(&s->remote, loop, READY_WITHIN) || !s->remote.n_capsets)
 		return options_fail(o, EXIT_IMPOSSIBLE,
-			"--virgl: OpenGL does not work here (see above); install Mesa's drivers "
-			"(libegl1 and libgl1-mesa-dri), or leave the option out for 2D");
+			"%s does not work here (see above); install Mesa's drivers (%s), or leave "
+			"the "
+			"option out",
+			g->offers.venus ? "--venus: Vulkan" : "--virgl: OpenGL",
+			g->offers.venus ? "mesa-vulkan-drivers and virgl-server"
+					: "libegl1 and libgl1-mesa-dri");
 	gpu_device_set_renderer(&s->gpu, &s->remote);
 	return EXIT_OK;
 }
@@ -89,7 +98,7 @@ int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options
 
 	g->device.max_resources = max_resources();
 	gpu_device_init(&s->gpu, &g->device);
-	if (g->virgl)
+	if (g->offers.virgl || g->offers.venus || g->offers.drm)
 		status = add_renderer(s, loop, o, g, renderer);
 	if (status == EXIT_OK)
 		status = add_displays(&s->gpu, loop, o, g);

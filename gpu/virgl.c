@@ -6,10 +6,12 @@
  * Without a render node it draws by llvmpipe, on no surface. What is not used, because it crashes some
  * version of the library: get_fd_for_texture (0.10.4 without dmabufs), USE_EXTERNAL_BLOB (without GBM).
  */
+#define _GNU_SOURCE
 #define LOG_TOPIC "virgl"
 #include "virgl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +31,16 @@ struct virgl_box {
 	uint32_t x, y, z, w, h, d;
 };
 
-enum { CAPSET_VIRGL = 1, CAPSET_VIRGL2 = 2, BYTES_A_PIXEL = 4, PAGE = 4096 };
+enum {
+	CAPSET_VIRGL = 1,
+	CAPSET_VENUS = 4,
+	CAPSET_DRM = 6,
+	CAPSETS_KNOWN = 63,
+	BYTES_A_PIXEL = 4,
+	PAGE = 4096,
+};
+
+struct gpu_offers virgl_offers;
 
 static struct inside inside;
 
@@ -197,7 +208,8 @@ static uint32_t export_blob(struct inside *in, const struct renderer_message *m,
 	if (virgl_renderer_resource_export_blob(m->res, &type, &bytes) != 0)
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	virgl_renderer_resource_get_map_info(m->res, &a.map_info);
-	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE)
+	/* Mesa's software Vulkan keeps a page of its own in front of the memory that it gives away. */
+	if (type == VIRGL_RENDERER_BLOB_FD_TYPE_OPAQUE && fcntl(bytes, F_GET_SEALS) >= 0)
 		a.offset = PAGE;
 	return inside_export(in, m, &a, bytes);
 }
@@ -344,27 +356,55 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_SUBMIT] = submit,
 };
 
-static void tell_capsets(void)
+static bool is_offered(uint32_t id)
+{
+	return id == CAPSET_VENUS ? virgl_offers.venus : id == CAPSET_DRM ? virgl_offers.drm : true;
+}
+
+/* What is not there has a size all the same, and is full of zeros. */
+static bool is_there(const struct renderer_capset *c)
+{
+	for (uint32_t i = 0; i < c->size; i++)
+		if (c->bytes[i])
+			return true;
+	return false;
+}
+
+/* Of those that the library knows. 0, or the first that is missing among those that were asked for. */
+static uint32_t tell_capsets(void)
 {
 	static struct renderer_capset c;
+	uint64_t told = 0;
 
-	for (uint32_t id = CAPSET_VIRGL; id <= CAPSET_VIRGL2; id++) {
+	for (uint32_t id = 1; id <= CAPSETS_KNOWN; id++) {
 		c = (struct renderer_capset){.what = RENDERER_CAPSET, .id = id};
 		virgl_renderer_get_cap_set(id, &c.max_version, &c.size);
-		if (!c.max_version || !c.size || c.size > sizeof(c.bytes))
+		if (!c.size || c.size > sizeof(c.bytes) || !is_offered(id))
 			continue;
 		virgl_renderer_fill_caps(id, c.max_version, c.bytes);
+		if (!is_there(&c))
+			continue;
 		inside_capset(&inside, &c);
+		told |= 1ull << id;
 	}
+	return virgl_offers.virgl && !(told >> CAPSET_VIRGL & 1)    ? CAPSET_VIRGL
+		: virgl_offers.venus && !(told >> CAPSET_VENUS & 1) ? CAPSET_VENUS
+		: virgl_offers.drm && !(told >> CAPSET_DRM & 1)     ? CAPSET_DRM
+								    : 0;
 }
 
 static int begin(void)
 {
 	static struct virgl_renderer_callbacks callbacks = {
 		.version = 3, .write_fence = on_fence, .write_context_fence = on_context_fence};
-	const int flags = VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
-		| VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
+	int flags = VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
 
+	flags |= virgl_offers.virgl ? VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
+				    : VIRGL_RENDERER_NO_VIRGL;
+	if (virgl_offers.venus)
+		flags |= VIRGL_RENDERER_VENUS | VIRGL_RENDERER_RENDER_SERVER;
+	if (virgl_offers.drm)
+		flags |= VIRGL_RENDERER_DRM;
 	/* Caches of shaders are files, and what is in ours comes from a guest. */
 	setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
 	setenv("MESA_GLSL_CACHE_DISABLE", "true", 1);
@@ -375,6 +415,7 @@ static int begin(void)
 static int run(int sock, const struct part_inside *of)
 {
 	int r = inside_init(&inside, sock);
+	uint32_t missing;
 
 	if (r < 0)
 		return 1;
@@ -382,10 +423,18 @@ static int run(int sock, const struct part_inside *of)
 	if (r == 0)
 		r = begin();
 	if (r != 0) {
-		log_err("virglrenderer cannot begin: no OpenGL of EGL without a surface");
+		log_err("virglrenderer cannot begin: no OpenGL of EGL without a surface, or no "
+			"virgl_render_server");
 		return 1;
 	}
-	tell_capsets();
+	missing = tell_capsets();
+	if (missing) {
+		log_err("virglrenderer has no %s here",
+			missing == CAPSET_VENUS         ? "Vulkan"
+				: missing == CAPSET_DRM ? "native contexts"
+							: "OpenGL");
+		return 1;
+	}
 	r = part_lock_in(of);
 	if (r < 0) {
 		log_err("the sandbox is refused here");

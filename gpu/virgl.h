@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
-/* OpenGL for guests, by virglrenderer: the inside of a part. */
+/* OpenGL and Vulkan for guests, by virglrenderer: the inside of a part. */
 #include "common/part.h"
+#include "options.h"
+
+/* What it is to offer. Set before the nursery is started. */
+extern struct gpu_offers virgl_offers;
 
 extern const struct part_kind virgl_part;
 

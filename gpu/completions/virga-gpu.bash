@@ -41,7 +41,7 @@ _virga_gpu() {
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --hostmem= --virgl --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --hostmem= --virgl --venus --drm --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

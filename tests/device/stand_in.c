@@ -470,7 +470,7 @@ int main(int argc, char **argv)
 	if (doomed == MAP_FAILED)
 		return EXIT_RUNTIME;
 	loop = daemon_loop();
-	g.virgl = true;
+	g.offers.virgl = true;
 	status = gpu_setup_begin(&setup, loop, &o, &g, &stand_in);
 	if (status == EXIT_OK)
 		status = daemon_serve(loop, &o, &setup.gpu.vhu_device, &setup.gpu);
