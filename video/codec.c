@@ -87,9 +87,9 @@ static void fail(struct codec *c, int error)
 		return;
 	c->broken = true;
 	log_info("the stream cannot go on: %s", strerror(-error));
+	say(c, &(struct engine_answer){.what = ENGINE_ERROR, .result = error});
 	for (uint32_t q = 0; q < ENGINE_QUEUES; q++)
 		return_all(c, q, ENGINE_BROKEN, error);
-	say(c, &(struct engine_answer){.what = ENGINE_ERROR, .result = error});
 }
 
 /* What is decoded now is of no use. */
