@@ -76,15 +76,16 @@ void video_stream_free(struct video_stream *s)
 
 enum video_error video_stream_destroy(struct video_stream *s, struct video_cmd *cmd)
 {
-	if (s->closing && s->destroy.cmd)
+	bool closing = s->closing;
+
+	if (closing && !s->destroy.again)
 		return VIDEO_ERR_INVALID_STREAM_ID;
 	s->destroy.cmd = cmd;
-	if (s->closing)
-		return VIDEO_OK;
+	s->destroy.again = false;
 	s->closing = true;
-	if (!s->open || !stream_ask_close(s))
+	if (!s->open || (!closing && !stream_ask_close(s)))
 		stream_closed(s);
-	else
+	else if (!closing)
 		loop_timer_set(&s->impatient, loop_now() + PATIENCE);
 	return VIDEO_OK;
 }
@@ -152,7 +153,8 @@ enum video_error video_stream_destroy_all(
 	if (q->forget.cmd)
 		return VIDEO_ERR_INVALID_OPERATION;
 	refresh(s, queue);
-	q->forget = (struct video_pending){s->open ? stream_ask_forget(s, queue) : 0, cmd};
+	q->forget = (struct video_pending){
+		.seq = s->open ? stream_ask_forget(s, queue) : 0, .cmd = cmd};
 	if (!q->forget.seq)
 		stream_forgotten(s, queue);
 	return VIDEO_OK;
@@ -220,7 +222,7 @@ enum video_error video_stream_queue(
 		return VIDEO_ERR_INVALID_RESOURCE_ID;
 	if (s->broken || q->forget.seq)
 		return VIDEO_ERR_INVALID_OPERATION;
-	if (!fits(s, queue, res, r) && (queue == VIDEO_INPUT || !s->pending))
+	if (!fits(s, queue, res, r) && (queue == VIDEO_INPUT || (s->format.serial && !s->pending)))
 		return VIDEO_ERR_INVALID_PARAMETER;
 	if (res->queued)
 		return take_up(s, queue, res, r, cmd);
@@ -244,7 +246,8 @@ enum video_error video_stream_clear(
 	if (q->clear.cmd)
 		return VIDEO_ERR_INVALID_OPERATION;
 	refresh(s, queue);
-	q->clear = (struct video_pending){s->open ? stream_ask_clear(s, queue) : 0, cmd};
+	q->clear =
+		(struct video_pending){.seq = s->open ? stream_ask_clear(s, queue) : 0, .cmd = cmd};
 	if (!q->clear.seq)
 		stream_cleared(s, queue, 0);
 	return VIDEO_OK;
@@ -254,6 +257,12 @@ enum video_error video_stream_drain(struct video_stream *s, struct video_cmd *cm
 {
 	enum video_error error;
 
+	if (s->drain.done) {
+		error = s->drain.error;
+		s->drain = (struct video_pending){0};
+		video_reply_error(s->dev, cmd, error);
+		return VIDEO_OK;
+	}
 	if (s->broken || s->drain.cmd)
 		return VIDEO_ERR_INVALID_OPERATION;
 	if (!s->drain.seq) {
@@ -265,6 +274,7 @@ enum video_error video_stream_drain(struct video_stream *s, struct video_cmd *cm
 			return VIDEO_ERR_OUT_OF_MEMORY;
 	}
 	s->drain.cmd = cmd;
+	s->drain.again = false;
 	return VIDEO_OK;
 }
 

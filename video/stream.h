@@ -32,7 +32,10 @@ struct video_device;
 /* A question to the codec for whose answer somebody waits. */
 struct video_pending {
 	uint32_t seq;          // 0: there is none
-	struct video_cmd *cmd; // NULL: it was answered when its ring paused
+	struct video_cmd *cmd; // NULL: its ring paused, and it was answered, or
+	bool again;            // will come again
+	bool done;             // and finds this then
+	enum video_error error;
 };
 
 struct video_queue_state {

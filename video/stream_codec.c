@@ -34,7 +34,7 @@ static void finish_pending(struct video_stream *s, struct video_pending *p, enum
 {
 	struct video_cmd *cmd = p->cmd;
 
-	*p = (struct video_pending){0};
+	*p = (struct video_pending){.again = p->again, .done = p->again, .error = error};
 	if (cmd)
 		video_reply_error(s->dev, cmd, error);
 }
@@ -114,7 +114,11 @@ void stream_closed(struct video_stream *s)
 		stream_forgotten(s, (enum video_queue)q);
 	finish_pending(s, &s->drain, VIDEO_ERR_INVALID_OPERATION);
 	finish_pending(s, &s->destroy, VIDEO_OK);
-	video_stream_bury(s);
+	loop_timer_set(&s->impatient, INT64_MAX);
+	if (!s->destroy.again)
+		video_stream_bury(s);
+	else
+		stream_shut(s);
 }
 
 /* It cannot go on. What is queued ends in an error that is one of the stream, not of a buffer. */
@@ -446,8 +450,11 @@ static void pause_pending(struct video_stream *s, struct video_pending *p)
 {
 	struct video_cmd *cmd = p->cmd;
 
+	if (!cmd)
+		return;
 	p->cmd = NULL;
-	if (cmd && !cmd->req.taken_back)
+	p->again = cmd->req.taken_back;
+	if (!p->again)
 		video_reply_error(s->dev, cmd, VIDEO_OK);
 }
 

@@ -21,6 +21,7 @@
 #include "driver/frontend.h"
 #include "driver/gpu.h"
 #include "driver/snd.h"
+#include "driver/video.h"
 #include "driver/wait.h"
 
 enum { RING_NUM = 64, RINGS_MAX = 4 };
@@ -44,7 +45,8 @@ enum hostile_stage {
 	SHOWING,   // and a display is there, on devices that have one
 };
 
-/* The device that a program is for, and how to tell that it works: on_gpu.c, on_sound.c. */
+/* The device that a program is for, and how to tell that it works: on_gpu.c, on_sound.c,
+ * on_video.c. */
 struct hostile_target {
 	const char *variable, *program; // as child_binary() has it, and what it is called
 	unsigned n_rings;
@@ -80,6 +82,7 @@ struct hostile {
 			struct display_peer peer;
 		};
 		struct snd_driver snd;
+		struct video_driver video;
 	};
 	uint64_t features, protocol; // that the front-end asks for; all, at the begin of a case
 	bool passed;
