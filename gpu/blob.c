@@ -19,7 +19,7 @@ void gpu_blob_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd,
 			gpu_resource_create_blob(&gpu->resources, cmd->req.mem, &cmd->r,
 				vq_req_out(&cmd->req), cmd->req.n_out));
-	else if (gpu->remote)
+	else if (gpu->n_renderers)
 		gpu_3d_create_blob(gpu, cmd);
 	else
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
@@ -79,15 +79,16 @@ static void show(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resourc
 }
 
 /* The file that the renderer's blob is in. Negative errno for one that does not hold all of it. */
-static int check_file(const struct gpu_device *gpu, const struct gpu_resource *res)
+static int check_file(const struct gpu_resource *res)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE) - 1;
 	struct stat st;
 
-	if (gpu->remote->exported.fd < 0 || fstat(gpu->remote->exported.fd, &st) < 0)
+	if (!res->renderer || res->renderer->exported.fd < 0
+		|| fstat(res->renderer->exported.fd, &st) < 0)
 		return -EBADF;
 	if (res->blob.size > UINT64_MAX - page
-		|| !range_within(gpu->remote->exported.offset, (res->blob.size + page) & ~page,
+		|| !range_within(res->renderer->exported.offset, (res->blob.size + page) & ~page,
 			(uint64_t)st.st_size))
 		return -EINVAL;
 	return 0;
@@ -102,11 +103,12 @@ static void show_exported(struct gpu_cmd *cmd, uint32_t err)
 		l->width, l->height, l->stride, gpu_format_fourcc(l->format), l->offset};
 	struct dbuf *buf;
 
-	if (!err && (!res || check_file(gpu, res) < 0))
+	if (!err && (!res || check_file(res) < 0))
 		err = VIRTIO_GPU_RESP_ERR_UNSPEC;
 	if (!err) {
-		layout.offset += gpu->remote->exported.offset;
-		if (dbuf_view_file(&gpu->resources.budget, &layout, gpu->remote->exported.fd, &buf)
+		layout.offset += res->renderer->exported.offset;
+		if (dbuf_view_file(
+			    &gpu->resources.budget, &layout, res->renderer->exported.fd, &buf)
 			< 0)
 			err = VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	}
@@ -249,14 +251,14 @@ static void map_exported(struct gpu_cmd *cmd, uint32_t err)
 		gpu_cmd_end(cmd, err ? err : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	r = check_file(gpu, res);
+	r = check_file(res);
 	if (r < 0)
 		log_peer("blob %u of %llu bytes cannot be mapped: %s", res->id,
 			(unsigned long long)res->blob.size,
 			r == -EINVAL ? "what the renderer gives is smaller" : "it has no memory");
 	what.len = (res->blob.size + page) & ~page;
-	what.fd = gpu->remote->exported.fd;
-	what.offset = gpu->remote->exported.offset;
+	what.fd = res->renderer->exported.fd;
+	what.offset = res->renderer->exported.offset;
 	if (r == 0)
 		r = res->blob.mapped ? -EBUSY : vhu_shmem_map(gpu->vhu, &what, &res->blob.ticket);
 	if (r < 0) {
@@ -265,7 +267,7 @@ static void map_exported(struct gpu_cmd *cmd, uint32_t err)
 	}
 	res->blob.mapped = true;
 	res->blob.at = what.at;
-	res->blob.map_info = gpu->remote->exported.map_info;
+	res->blob.map_info = res->renderer->exported.map_info;
 	wait_for(gpu, cmd, res->blob.ticket, mapped);
 }
 
@@ -277,7 +279,7 @@ void gpu_blob_map(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	if (!res || !(res->blob.flags & VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE)
 		|| res->blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST)
 		err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	else if (res->blob.mapped || !res->in_renderer || !vhu_has_shmem(gpu->vhu))
+	else if (res->blob.mapped || !res->renderer || !vhu_has_shmem(gpu->vhu))
 		err = VIRTIO_GPU_RESP_ERR_UNSPEC;
 	else if (!range_within(cmd->r.map_blob.offset, res->blob.size, gpu->cfg.hostmem))
 		err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;

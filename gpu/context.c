@@ -20,7 +20,7 @@ struct gpu_context *gpu_context_find(struct gpu_contexts *cs, uint32_t id)
 	return NULL;
 }
 
-uint32_t gpu_context_create(struct gpu_contexts *cs, uint32_t id)
+uint32_t gpu_context_create(struct gpu_contexts *cs, uint32_t id, struct remote *renderer)
 {
 	struct gpu_context *c;
 
@@ -30,6 +30,7 @@ uint32_t gpu_context_create(struct gpu_contexts *cs, uint32_t id)
 	if (!c)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	c->id = id;
+	c->renderer = renderer;
 	LIST_INSERT_HEAD(&cs->list, c, link);
 	cs->n++;
 	return 0;
@@ -42,12 +43,12 @@ void gpu_context_destroy(struct gpu_contexts *cs, struct gpu_context *c)
 	free(c);
 }
 
-void gpu_contexts_lose(struct gpu_contexts *cs)
+void gpu_contexts_lose(struct gpu_contexts *cs, const struct remote *renderer)
 {
 	struct gpu_context *c;
 
 	LIST_FOREACH (c, &cs->list, link)
-		c->lost = true;
+		c->lost |= c->renderer == renderer;
 }
 
 void gpu_contexts_destroy(struct gpu_contexts *cs)

@@ -5,12 +5,15 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+struct remote;
+
 enum { GPU_CONTEXTS_MAX = 1024 };
 
 struct gpu_context {
 	LIST_ENTRY(gpu_context) link;
 	uint32_t id;
-	bool lost; // with the renderer that had it; the guest has still to destroy it
+	struct remote *renderer; // that has it
+	bool lost;               // with that renderer; the guest has still to destroy it
 };
 
 struct gpu_contexts {
@@ -21,7 +24,8 @@ struct gpu_contexts {
 /* NULL when there is none of this id. */
 struct gpu_context *gpu_context_find(struct gpu_contexts *cs, uint32_t id);
 /* 0 or a VIRTIO_GPU_RESP_ERR_*. */
-uint32_t gpu_context_create(struct gpu_contexts *cs, uint32_t id);
+uint32_t gpu_context_create(struct gpu_contexts *cs, uint32_t id, struct remote *renderer);
 void gpu_context_destroy(struct gpu_contexts *cs, struct gpu_context *c);
-void gpu_contexts_lose(struct gpu_contexts *cs);
+/* Those of this renderer are lost. */
+void gpu_contexts_lose(struct gpu_contexts *cs, const struct remote *renderer);
 void gpu_contexts_destroy(struct gpu_contexts *cs);

@@ -219,7 +219,7 @@ static void run_flush(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	cmd->shown_on = res->scanouts;
 	cmd->switches = gpu->switches;
 	if (gpu_resource_is_drawn(res))
-		gpu_3d_flush(gpu, cmd, res);
+		gpu_3d_flush(cmd, res);
 	else
 		gpu_device_show(cmd, res);
 }
@@ -289,7 +289,7 @@ static void run_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		move_cursor(cmd);
 	else if (res && res->blob.mem)
 		show_cursor_blob(gpu, cmd, res);
-	else if (res && res->in_renderer)
+	else if (res && res->renderer)
 		gpu_3d_cursor(gpu, cmd, res);
 	else
 		gpu_device_show_cursor(cmd, res);
@@ -314,7 +314,7 @@ static void run_unref(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		if (gpu->scanouts[id].res == res)
 			gpu_device_set_scanout(gpu, id, NULL, NULL);
 	gpu_blob_forget(gpu, res);
-	if (res->in_renderer) {
+	if (res->renderer) {
 		gpu_3d_unref(gpu, cmd, res);
 		return;
 	}
@@ -332,7 +332,7 @@ static void run_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	else if (res && !res->is_3d)
 		err = gpu_resource_transfer(res, &cmd->r);
 	if (!err && gpu_resource_is_drawn(res))
-		gpu_3d_upload(gpu, res, &cmd->r.transfer_2d.rect);
+		gpu_3d_upload(res, &cmd->r.transfer_2d.rect);
 	gpu_cmd_end(cmd, err);
 }
 
@@ -344,8 +344,8 @@ static void run_attach(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	if (res)
 		err = gpu_resource_attach(&gpu->resources, res, cmd->req.mem, &cmd->r,
 			vq_req_out(&cmd->req), cmd->req.n_out);
-	if (!err && res->in_renderer)
-		gpu_3d_attach(gpu, cmd, res);
+	if (!err && res->renderer)
+		gpu_3d_attach(cmd, res);
 	else
 		gpu_cmd_end(cmd, err);
 }
@@ -359,8 +359,8 @@ static void run_detach(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		return;
 	}
 	gpu_resource_detach(&gpu->resources, res);
-	if (res->in_renderer)
-		gpu_3d_detach(gpu, cmd, res);
+	if (res->renderer)
+		gpu_3d_detach(cmd, res);
 	else
 		gpu_cmd_end(cmd, 0);
 }
@@ -446,7 +446,7 @@ static void on_request(void *dev, unsigned queue, struct vq_req *req)
 	cmd->fence = (struct gpu_fence){0};
 	if (queue == GPU_CONTROL_QUEUE)
 		gpu_fences_arrived(&gpu->fences, cmd);
-	if (err || !command || (command->is_3d && !gpu->remote))
+	if (err || !command || (command->is_3d && !gpu->n_renderers))
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_UNSPEC);
 	else
 		command->run(gpu, cmd);
@@ -459,8 +459,8 @@ static void on_queue_stop(void *dev, unsigned queue)
 {
 	struct gpu_device *gpu = dev;
 
-	if (gpu->remote)
-		remote_release(gpu->remote, queue, 0);
+	for (unsigned i = 0; i < gpu->n_renderers; i++)
+		remote_release(gpu->renderers[i], queue, 0);
 	if (queue != GPU_CONTROL_QUEUE)
 		return;
 	for (unsigned i = 0; i < gpu->n_displays; i++)
@@ -481,8 +481,7 @@ static void on_reset(void *dev)
 				gpu->displays[i]->ops->cursor(gpu->displays[i], id, &hidden);
 	}
 	gpu_resource_destroy_all(&gpu->resources);
-	if (gpu->remote)
-		gpu_3d_reset(gpu);
+	gpu_3d_reset(gpu);
 }
 
 static void on_memory(void *dev, struct gmem *mem)
@@ -490,8 +489,7 @@ static void on_memory(void *dev, struct gmem *mem)
 	struct gpu_device *gpu = dev;
 
 	gpu_resources_move(&gpu->resources, mem);
-	if (gpu->remote)
-		gpu_3d_memory(gpu, mem);
+	gpu_3d_memory(gpu, mem);
 }
 
 /* The memory of a front-end that has left is nobody's here, nor in the renderer. */
@@ -500,8 +498,8 @@ static void on_connection(void *dev, struct vhu *vhu)
 	struct gpu_device *gpu = dev;
 
 	gpu->vhu = vhu;
-	if (!vhu && gpu->remote)
-		remote_set_memory(gpu->remote, NULL);
+	for (unsigned i = 0; !vhu && i < gpu->n_renderers; i++)
+		remote_set_memory(gpu->renderers[i], NULL);
 }
 
 static size_t get_config(void *dev, void *space)
@@ -509,7 +507,7 @@ static size_t get_config(void *dev, void *space)
 	const struct gpu_device *gpu = dev;
 	const struct virtio_gpu_config c = {
 		.num_scanouts = to_le32(gpu->cfg.n_outputs),
-		.num_capsets = to_le32(gpu->remote ? gpu->remote->n_capsets : 0),
+		.num_capsets = to_le32(gpu_3d_count_capsets(gpu)),
 	};
 
 	memcpy(space, &c, sizeof(c));
@@ -559,9 +557,9 @@ void gpu_device_add_display(struct gpu_device *gpu, struct display *d)
 		gpu->qemu = d;
 }
 
-void gpu_device_set_renderer(struct gpu_device *gpu, struct remote *remote)
+void gpu_device_add_renderer(struct gpu_device *gpu, struct remote *renderer)
 {
-	gpu->remote = remote;
+	gpu->renderers[gpu->n_renderers++] = renderer;
 	gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_VIRGL) | BIT(VIRTIO_GPU_F_CONTEXT_INIT);
 	gpu->vhu_device.shmem_size = gpu->cfg.hostmem;
 }

@@ -17,7 +17,7 @@
 #include "wire.h"
 
 enum { GPU_CONTROL_QUEUE, GPU_CURSOR_QUEUE, GPU_QUEUES };
-enum { GPU_DISPLAYS_MAX = 2 };
+enum { GPU_DISPLAYS_MAX = 2, GPU_RENDERERS_MAX = 2 };
 
 struct remote;
 
@@ -77,11 +77,12 @@ struct gpu_device {
 	struct display *qemu; // one of displays, or NULL
 	struct gpu_cursor_place {
 		uint32_t x, y;
-	} cursors[VIRTIO_GPU_MAX_SCANOUTS]; // as last asked for
-	struct vhu_device vhu_device;       // what the core sees; its `dev` is this device
-	struct vhu *vhu;                    // NULL: nobody is connected
-	struct gpu_cmds at_front_end;       // wait for what it does with the window
-	struct remote *remote;              // the renderer; NULL: 2D only
+	} cursors[VIRTIO_GPU_MAX_SCANOUTS];          // as last asked for
+	struct vhu_device vhu_device;                // what the core sees; its `dev` is this device
+	struct vhu *vhu;                             // NULL: nobody is connected
+	struct gpu_cmds at_front_end;                // wait for what it does with the window
+	struct remote *renderers[GPU_RENDERERS_MAX]; // each of some capability sets
+	unsigned n_renderers;                        // 0: 2D only
 	struct gpu_contexts contexts;
 	struct gpu_fences fences;
 };
@@ -92,8 +93,8 @@ extern const struct vhu_device gpu_vhu_device;
 /* Makes a device without displays and without a renderer. */
 void gpu_device_init(struct gpu_device *gpu, const struct gpu_config *cfg);
 void gpu_device_add_display(struct gpu_device *gpu, struct display *d); // owned from now on
-/* From now on 3D is offered; the renderer is ready, and stays the caller's. */
-void gpu_device_set_renderer(struct gpu_device *gpu, struct remote *remote);
+/* From now on 3D is offered. It is ready, and stays the caller's. The first one has what belongs to no context. */
+void gpu_device_add_renderer(struct gpu_device *gpu, struct remote *renderer);
 void gpu_device_finish(struct gpu_device *gpu);
 
 /* Ends a command with a response that begins with a header, which is filled in here. */

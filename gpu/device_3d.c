@@ -29,48 +29,68 @@ static void prepare(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer
 	gpu_fences_begin(&gpu->fences, cmd);
 }
 
-static void ask(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m)
+static void ask(struct remote *renderer, struct gpu_cmd *cmd, struct renderer_message *m)
 {
 	int err;
 
-	prepare(gpu, cmd, m);
-	err = remote_ask(gpu->remote, m, -1, cmd);
+	prepare(cmd->gpu, cmd, m);
+	err = remote_ask(renderer, m, -1, cmd);
 	if (err < 0)
 		cmd->done(cmd, gpu_3d_error(err));
 }
 
-static void ask_with(struct gpu_device *gpu, struct gpu_cmd *cmd, struct renderer_message *m,
+static void ask_with(struct remote *renderer, struct gpu_cmd *cmd, struct renderer_message *m,
 	struct iov_cursor from)
 {
 	int err;
 
-	prepare(gpu, cmd, m);
-	err = remote_ask_with(gpu->remote, m, from, cmd);
+	prepare(cmd->gpu, cmd, m);
+	err = remote_ask_with(renderer, m, from, cmd);
 	if (err < 0)
 		cmd->done(cmd, gpu_3d_error(err));
 }
 
-void gpu_3d_tell(struct gpu_device *gpu, struct renderer_message *m, int fd)
+void gpu_3d_tell(struct remote *renderer, struct renderer_message *m, int fd)
 {
-	int err = remote_ask(gpu->remote, m, fd, NULL);
+	int err = remote_ask(renderer, m, fd, NULL);
 
 	if (err < 0 && err != -ENOTCONN)
-		part_kill(&gpu->remote->part, "does not keep up");
+		part_kill(&renderer->part, "does not keep up");
 }
 
 /* ---- capability sets ---- */
 
+uint32_t gpu_3d_count_capsets(const struct gpu_device *gpu)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < gpu->n_renderers; i++)
+		n += gpu->renderers[i]->n_capsets;
+	return n;
+}
+
+/* Those of all renderers in a row. NULL: there are not so many. */
+static const struct renderer_capset *capset_at(const struct gpu_device *gpu, uint32_t index)
+{
+	for (unsigned i = 0; i < gpu->n_renderers; i++) {
+		const struct remote *r = gpu->renderers[i];
+
+		if (index < r->n_capsets)
+			return &r->capsets[index];
+		index -= r->n_capsets;
+	}
+	return NULL;
+}
+
 void gpu_3d_get_capset_info(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
-	uint32_t i = cmd->r.get_capset_info.index;
 	struct virtio_gpu_resp_capset_info resp = {0};
-	const struct renderer_capset *c;
+	const struct renderer_capset *c = capset_at(gpu, cmd->r.get_capset_info.index);
 
-	if (i >= gpu->remote->n_capsets) {
+	if (!c) {
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 		return;
 	}
-	c = &gpu->remote->capsets[i];
 	resp.capset_id = to_le32(c->id);
 	resp.capset_max_version = to_le32(c->max_version);
 	resp.capset_max_size = to_le32(c->size);
@@ -84,9 +104,9 @@ void gpu_3d_get_capset(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		uint8_t bytes[RENDERER_CAPSET_BYTES];
 	} resp;
 
-	for (unsigned i = 0; i < gpu->remote->n_capsets; i++) {
-		const struct renderer_capset *c = &gpu->remote->capsets[i];
+	const struct renderer_capset *c;
 
+	for (uint32_t i = 0; (c = capset_at(gpu, i)); i++) {
 		if (c->id != cmd->r.get_capset.id || cmd->r.get_capset.version > c->max_version)
 			continue;
 		memcpy(resp.bytes, c->bytes, c->size);
@@ -118,33 +138,36 @@ static void context_made(struct gpu_cmd *cmd, uint32_t err)
 	gpu_cmd_end(cmd, err);
 }
 
-/* Which of the capability sets the context is of; 0: the driver does not say. */
-static uint32_t find_capset(struct gpu_device *gpu, const struct gpu_cmd *cmd, uint32_t *id)
+/* Who has contexts of this capability set; 0: the driver did not say of which. NULL: nobody. */
+static struct remote *renderer_of(const struct gpu_device *gpu, uint32_t capset)
 {
-	*id = cmd->r.ctx_create.init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK;
-	for (unsigned i = 0; *id && i < gpu->remote->n_capsets; i++)
-		if (gpu->remote->capsets[i].id == *id)
-			return 0;
-	return *id ? (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER : 0;
+	for (unsigned i = 0; capset && i < gpu->n_renderers; i++)
+		for (unsigned k = 0; k < gpu->renderers[i]->n_capsets; k++)
+			if (gpu->renderers[i]->capsets[k].id == capset)
+				return gpu->renderers[i];
+	return capset ? NULL : gpu->renderers[0];
 }
 
 void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct renderer_message m = {.what = RENDERER_CONTEXT_CREATE, .ctx = cmd->r.hdr.ctx_id};
-	uint32_t err = find_capset(gpu, cmd, &m.context.capset);
+	uint32_t capset = cmd->r.ctx_create.init & VIRTIO_GPU_CONTEXT_INIT_CAPSET_ID_MASK;
+	struct remote *renderer = renderer_of(gpu, capset);
+	uint32_t err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	int sent;
 
-	if (!err)
-		err = gpu_context_create(&gpu->contexts, cmd->r.hdr.ctx_id);
+	if (renderer)
+		err = gpu_context_create(&gpu->contexts, cmd->r.hdr.ctx_id, renderer);
 	if (err) {
 		gpu_cmd_end(cmd, err);
 		return;
 	}
+	m.context.capset = capset;
 	m.context.name_len = cmd->r.ctx_create.name_len;
 	memcpy(m.context.name, cmd->r.ctx_create.name, m.context.name_len);
 	prepare(gpu, cmd, &m);
 	cmd->done = context_made;
-	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	sent = remote_ask(renderer, &m, -1, cmd);
 	if (sent < 0)
 		cmd->done(cmd, gpu_3d_error(sent));
 }
@@ -152,25 +175,25 @@ void gpu_3d_ctx_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 void gpu_3d_ctx_destroy(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	struct renderer_message m = {.what = RENDERER_CONTEXT_DESTROY, .ctx = cmd->r.hdr.ctx_id};
+	struct remote *renderer;
 	struct gpu_context *c;
-	bool lost;
 
 	if (!find_context(gpu, cmd, &c))
 		return;
-	lost = c->lost;
+	renderer = c->lost ? NULL : c->renderer;
 	gpu_context_destroy(&gpu->contexts, c);
-	if (lost)
-		gpu_cmd_end(cmd, 0);
+	if (renderer)
+		ask(renderer, cmd, &m);
 	else
-		ask(gpu, cmd, &m);
+		gpu_cmd_end(cmd, 0);
 }
 
-static void tell_with_pages(struct gpu_device *gpu, struct gpu_resource *res,
-	struct renderer_message *m, struct gpu_cmd *cmd);
-static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd);
+static void tell_with_pages(
+	struct gpu_resource *res, struct renderer_message *m, struct gpu_cmd *cmd);
+static void tell_backing(struct gpu_resource *res, struct gpu_cmd *cmd);
 
 /* The renderer gets to know of the guest's pages. */
-static void bring_in_blob(struct gpu_device *gpu, struct gpu_resource *res)
+static void bring_in_blob(struct remote *to, struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_BLOB, .res = res->id};
 
@@ -179,12 +202,12 @@ static void bring_in_blob(struct gpu_device *gpu, struct gpu_resource *res)
 	m.blob.size = res->blob.size;
 	if (!res->backing->n_iov)
 		return;
-	tell_with_pages(gpu, res, &m, NULL);
-	res->in_renderer = true;
+	res->renderer = to;
+	tell_with_pages(res, &m, NULL);
 }
 
-/* A 2D resource becomes known to the renderer: a texture of its own, with the same pixels. */
-static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
+/* One of 2D becomes known to the renderer: a texture of its own, with the same pixels. */
+static void bring_in(struct remote *to, struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_CREATE, .res = res->id};
 	const struct gpu_rect all = {0, 0, res->width, res->height};
@@ -196,12 +219,40 @@ static void bring_in(struct gpu_device *gpu, struct gpu_resource *res)
 		.height = res->height,
 		.depth = 1,
 		.array_size = 1};
-	gpu_3d_tell(gpu, &m, -1);
-	res->in_renderer = true;
-	gpu_3d_tell_buffer(gpu, res);
-	gpu_3d_upload(gpu, res, &all);
+	gpu_3d_tell(to, &m, -1);
+	res->renderer = to;
+	gpu_3d_tell_buffer(res);
+	gpu_3d_upload(res, &all);
 	if (res->backing && res->backing->n_iov)
-		tell_backing(gpu, res, NULL);
+		tell_backing(res, NULL);
+}
+
+/* One of 3D says only by the first context that attaches it whose it is. */
+static void move(struct remote *to, struct gpu_resource *res)
+{
+	struct renderer_message unref = {.what = RENDERER_UNREF, .res = res->id};
+	struct renderer_message create = {
+		.what = RENDERER_CREATE, .res = res->id, .texture = res->texture};
+
+	gpu_3d_tell(res->renderer, &unref, -1);
+	gpu_3d_tell(to, &create, -1);
+	res->renderer = to;
+	if (res->buf)
+		gpu_3d_tell_buffer(res);
+	if (res->backing && res->backing->n_iov)
+		tell_backing(res, NULL);
+}
+
+/* Sees to it that the renderer has it, if it can be. A resource is known to one renderer at most. */
+static void give(struct remote *to, struct gpu_resource *res)
+{
+	if (res->is_3d && !res->blob.mem && res->renderer && res->renderer != to
+		&& !res->is_attached)
+		move(to, res);
+	else if (!res->is_3d && !res->renderer && res->blob.mem)
+		bring_in_blob(to, res);
+	else if (!res->is_3d && !res->renderer)
+		bring_in(to, res);
 }
 
 void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -220,16 +271,14 @@ void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID);
 		return;
 	}
-	if (attach && !c->lost && !res->is_3d && !res->in_renderer) {
-		if (res->blob.mem)
-			bring_in_blob(gpu, res);
-		else
-			bring_in(gpu, res);
-	}
-	if (c->lost || !res->in_renderer)
+	if (attach && !c->lost)
+		give(c->renderer, res);
+	if (c->lost || res->renderer != c->renderer) {
 		gpu_cmd_end(cmd, attach ? VIRTIO_GPU_RESP_ERR_UNSPEC : 0);
-	else
-		ask(gpu, cmd, &m);
+		return;
+	}
+	res->is_attached = true;
+	ask(c->renderer, cmd, &m);
 }
 
 void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd)
@@ -252,9 +301,10 @@ void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	}
 	m.bytes.size = size;
 	if (!size) // only its fence is wanted
-		ask(gpu, cmd, &m);
+		ask(c->renderer, cmd, &m);
 	else
-		ask_with(gpu, cmd, &m, iov_cursor_at(iov, cmd->req.n_out, GPU_WIRE_STREAM_AT));
+		ask_with(c->renderer, cmd, &m,
+			iov_cursor_at(iov, cmd->req.n_out, GPU_WIRE_STREAM_AT));
 }
 
 /* ---- resources ---- */
@@ -288,11 +338,11 @@ void gpu_3d_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		return;
 	}
 	res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
-	res->in_renderer = true;
+	res->renderer = gpu->renderers[0];
 	cmd->serial = res->serial;
 	prepare(gpu, cmd, &m);
 	cmd->done = made;
-	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	sent = remote_ask(res->renderer, &m, -1, cmd);
 	if (sent < 0)
 		cmd->done(cmd, gpu_3d_error(sent));
 }
@@ -317,7 +367,7 @@ void gpu_3d_create_blob(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		return;
 	}
 	res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
-	res->in_renderer = true;
+	res->renderer = c->renderer;
 	cmd->serial = res->serial;
 	prepare(gpu, cmd, &m);
 	cmd->done = made;
@@ -330,8 +380,8 @@ void gpu_3d_create_blob(struct gpu_device *gpu, struct gpu_cmd *cmd)
 			res->backing->n_entries * sizeof(res->backing->entries[0])};
 	m.bytes.size = (uint32_t)entries.iov_len;
 	sent = entries.iov_len
-		? remote_ask_with(gpu->remote, &m, iov_cursor_at(&entries, 1, 0), cmd)
-		: remote_ask(gpu->remote, &m, -1, cmd);
+		? remote_ask_with(c->renderer, &m, iov_cursor_at(&entries, 1, 0), cmd)
+		: remote_ask(c->renderer, &m, -1, cmd);
 	if (sent < 0)
 		cmd->done(cmd, gpu_3d_error(sent));
 }
@@ -346,7 +396,7 @@ void gpu_3d_export(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resou
 	prepare(gpu, cmd, &m);
 	cmd->done = done;
 	m.fence = 0; // the answer is the descriptor
-	sent = remote_ask(gpu->remote, &m, -1, cmd);
+	sent = remote_ask(res->renderer, &m, -1, cmd);
 	if (sent < 0)
 		cmd->done(cmd, gpu_3d_error(sent));
 }
@@ -354,14 +404,15 @@ void gpu_3d_export(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resou
 void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_UNREF, .res = res->id};
+	struct remote *renderer = res->renderer;
 
 	gpu_resource_destroy(&gpu->resources, res);
-	ask(gpu, cmd, &m); // its pages are the guest's again when it is answered
+	ask(renderer, cmd, &m); // its pages are the guest's again when it is answered
 }
 
 /* With the pages as they are now; cmd may be NULL. */
-static void tell_with_pages(struct gpu_device *gpu, struct gpu_resource *res,
-	struct renderer_message *m, struct gpu_cmd *cmd)
+static void tell_with_pages(
+	struct gpu_resource *res, struct renderer_message *m, struct gpu_cmd *cmd)
 {
 	struct gpu_backing *b = res->backing;
 	struct iovec entries = {b->entries, b->n_entries * sizeof(b->entries[0])};
@@ -369,34 +420,34 @@ static void tell_with_pages(struct gpu_device *gpu, struct gpu_resource *res,
 
 	m->bytes.size = (uint32_t)entries.iov_len;
 	if (cmd) {
-		ask_with(gpu, cmd, m, iov_cursor_at(&entries, 1, 0));
+		ask_with(res->renderer, cmd, m, iov_cursor_at(&entries, 1, 0));
 		return;
 	}
-	err = remote_ask_with(gpu->remote, m, iov_cursor_at(&entries, 1, 0), NULL);
+	err = remote_ask_with(res->renderer, m, iov_cursor_at(&entries, 1, 0), NULL);
 	if (err < 0 && err != -ENOTCONN)
-		part_kill(&gpu->remote->part, "does not keep up");
+		part_kill(&res->renderer->part, "does not keep up");
 }
 
-static void tell_backing(struct gpu_device *gpu, struct gpu_resource *res, struct gpu_cmd *cmd)
+static void tell_backing(struct gpu_resource *res, struct gpu_cmd *cmd)
 {
 	struct renderer_message m = {.what = RENDERER_BACKING_ATTACH, .res = res->id};
 
-	tell_with_pages(gpu, res, &m, cmd);
+	tell_with_pages(res, &m, cmd);
 }
 
-void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+void gpu_3d_attach(struct gpu_cmd *cmd, struct gpu_resource *res)
 {
 	if (res->backing->n_entries)
-		tell_backing(gpu, res, cmd);
+		tell_backing(res, cmd);
 	else
 		gpu_cmd_end(cmd, 0);
 }
 
-void gpu_3d_detach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+void gpu_3d_detach(struct gpu_cmd *cmd, struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_BACKING_DETACH, .res = res->id};
 
-	ask(gpu, cmd, &m);
+	ask(res->renderer, cmd, &m);
 }
 
 /*
@@ -412,7 +463,8 @@ static uint32_t check_transfer(struct gpu_device *gpu, const struct gpu_request 
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	if (r->hdr.ctx_id && !c)
 		return VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID;
-	if (!res->in_renderer || (c && c->lost) || !res->backing || !res->backing->n_iov)
+	if (!res->renderer || (c && (c->lost || c->renderer != res->renderer)) || !res->backing
+		|| !res->backing->n_iov)
 		return VIRTIO_GPU_RESP_ERR_UNSPEC;
 	if ((!res->blob.mem
 		    && !gpu_texture_has(&res->texture, r->transfer_3d.level, &r->transfer_3d.box))
@@ -435,55 +487,57 @@ void gpu_3d_transfer(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	if (err)
 		gpu_cmd_end(cmd, err);
 	else
-		ask(gpu, cmd, &m);
+		ask(gpu_resource_find(&gpu->resources, r->resource_id)->renderer, cmd, &m);
 }
 
 /* ---- what happens to all ---- */
 
-static void for_all(struct gpu_device *gpu, void (*run)(struct gpu_device *, struct gpu_resource *))
+static void for_all(struct gpu_device *gpu, void (*run)(struct gpu_resource *res))
 {
 	struct gpu_resource *res;
 
 	for (unsigned i = 0; i < GPU_RESOURCE_BUCKETS; i++)
 		LIST_FOREACH (res, &gpu->resources.buckets[i], link)
-			run(gpu, res);
+			if (res->renderer)
+				run(res);
 }
 
-static void take_pages(struct gpu_device *gpu, struct gpu_resource *res)
+static void take_pages(struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_BACKING_DETACH, .res = res->id};
 
-	if (res->in_renderer && res->backing)
-		gpu_3d_tell(gpu, &m, -1);
+	if (res->backing)
+		gpu_3d_tell(res->renderer, &m, -1);
 }
 
-static void give_pages(struct gpu_device *gpu, struct gpu_resource *res)
+static void give_pages(struct gpu_resource *res)
 {
-	if (res->in_renderer && res->backing && res->backing->n_iov)
-		tell_backing(gpu, res, NULL);
+	if (res->backing && res->backing->n_iov)
+		tell_backing(res, NULL);
 }
 
 void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem)
 {
 	for_all(gpu, take_pages);
-	remote_set_memory(gpu->remote, mem);
+	for (unsigned i = 0; i < gpu->n_renderers; i++)
+		remote_set_memory(gpu->renderers[i], mem);
 	for_all(gpu, give_pages);
 }
 
-static void lose(struct gpu_device *gpu, struct gpu_resource *res)
+void gpu_3d_lost(struct gpu_device *gpu, const struct remote *renderer)
 {
-	(void)gpu;
-	res->in_renderer = false;
-}
+	struct gpu_resource *res;
 
-void gpu_3d_lost(struct gpu_device *gpu)
-{
-	gpu_contexts_lose(&gpu->contexts);
-	for_all(gpu, lose);
+	gpu_contexts_lose(&gpu->contexts, renderer);
+	for (unsigned i = 0; i < GPU_RESOURCE_BUCKETS; i++)
+		LIST_FOREACH (res, &gpu->resources.buckets[i], link)
+			if (res->renderer == renderer)
+				res->renderer = NULL;
 }
 
 void gpu_3d_reset(struct gpu_device *gpu)
 {
 	gpu_contexts_destroy(&gpu->contexts);
-	remote_reset(gpu->remote);
+	for (unsigned i = 0; i < gpu->n_renderers; i++)
+		remote_reset(gpu->renderers[i]);
 }

@@ -18,28 +18,30 @@ void gpu_3d_submit(struct gpu_device *gpu, struct gpu_cmd *cmd);
 
 /* RESOURCE_CREATE_BLOB of memory of the renderer's. */
 void gpu_3d_create_blob(struct gpu_device *gpu, struct gpu_cmd *cmd);
-/* Asks for the bytes of a blob: done() finds them in gpu->remote->exported, or an error. */
+/* Asks for the bytes of a blob: done() finds them in its renderer's `exported`, or an error. */
 void gpu_3d_export(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
 	void (*done)(struct gpu_cmd *cmd, uint32_t err));
 
 /* For a resource that the renderer has. Each ends the command, now or later. */
 void gpu_3d_unref(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
-void gpu_3d_attach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
-void gpu_3d_detach(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_attach(struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_detach(struct gpu_cmd *cmd, struct gpu_resource *res);
 /* Brings what has changed into the buffer, then shows it. */
-void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
+void gpu_3d_flush(struct gpu_cmd *cmd, struct gpu_resource *res);
 void gpu_3d_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res);
 
 /* A 2D transfer has changed this rectangle. */
-void gpu_3d_upload(struct gpu_device *gpu, struct gpu_resource *res, const struct gpu_rect *rect);
+void gpu_3d_upload(struct gpu_resource *res, const struct gpu_rect *rect);
 
 /* The resource is going to be shown. 0 or a VIRTIO_GPU_RESP_ERR_*. */
 uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res);
 
 void gpu_3d_reset(struct gpu_device *gpu);
 void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem);
-/* The renderer died. */
-void gpu_3d_lost(struct gpu_device *gpu);
+/* This renderer died. */
+void gpu_3d_lost(struct gpu_device *gpu, const struct remote *renderer);
+/* Of all renderers together. */
+uint32_t gpu_3d_count_capsets(const struct gpu_device *gpu);
 
 /* What device_3d.c (the commands) and show_3d.c (what is shown) share. */
 struct renderer_message;
@@ -47,8 +49,8 @@ struct renderer_message;
 /* The VIRTIO_GPU_RESP_ERR_* of what could not be asked. */
 uint32_t gpu_3d_error(int err);
 /* Asks, and nobody waits. What cannot be said to a renderer that is there would be missing later. */
-void gpu_3d_tell(struct gpu_device *gpu, struct renderer_message *m, int fd);
+void gpu_3d_tell(struct remote *renderer, struct renderer_message *m, int fd);
 /* A resource that was there when the command was sent, and is still. */
 struct gpu_resource *gpu_3d_find_again(struct gpu_cmd *cmd);
 /* The renderer is given the buffer that the resource is shown from. */
-void gpu_3d_tell_buffer(struct gpu_device *gpu, struct gpu_resource *res);
+void gpu_3d_tell_buffer(struct gpu_resource *res);

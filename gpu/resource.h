@@ -17,6 +17,8 @@
 enum { GPU_RESOURCE_BUCKETS = 256, GPU_BACKING_ENTRIES_MAX = 1 << 18 };
 
 /* The guest's pages of a resource, adjacent ones joined. */
+struct remote;
+
 struct gpu_backing {
 	struct gmem *mem;              // a reference: what iov points into stays
 	struct gpu_mem_entry *entries; // as the guest named them, n_entries; to resolve again
@@ -46,7 +48,8 @@ struct gpu_resource {
 	struct gpu_rect views[VIRTIO_GPU_MAX_SCANOUTS]; // what of it each of them shows, or showed
 	struct dbuf *buf;                               // NULL: of 3D, and never shown
 	bool is_3d;                                     // its pixels are the renderer's
-	bool in_renderer;                               // the renderer has it, too
+	struct remote *renderer;                        // that has it, too; NULL: none
+	bool is_attached;                               // to a context, or has been
 	bool stale;                                     // the next flush is of all that is shown
 	struct gpu_texture texture;                     // of 3D
 	struct gpu_blob blob;
@@ -82,7 +85,7 @@ uint32_t gpu_resource_create_blob(struct gpu_resources *rs, struct gmem *mem,
 /* What the renderer draws and has to be asked for; a blob's bytes are there for all to see. */
 static inline bool gpu_resource_is_drawn(const struct gpu_resource *res)
 {
-	return res->in_renderer && !res->blob.mem;
+	return res->renderer && !res->blob.mem;
 }
 
 /* Makes the buffer that a 3D resource is shown from. ERR_INVALID_PARAMETER for what is no picture. */

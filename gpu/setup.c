@@ -41,7 +41,7 @@ static int add_displays(struct gpu_device *gpu, struct loop *loop, const struct 
 
 static void on_lost(struct remote *r)
 {
-	gpu_3d_lost(&CONTAINER_OF(r, struct gpu_setup, remote)->gpu);
+	gpu_3d_lost(CONTAINER_OF(r, struct gpu_renderer, remote)->gpu, r);
 }
 
 /*
@@ -55,51 +55,72 @@ static uint64_t memory_of_renderer(const struct gpu_options *g)
 		: UINT64_MAX;
 }
 
+/* What draws, and what is said when it does not. */
+struct wanted {
+	const struct part_kind *kind;
+	const char *what, *packages;
+};
+
 /* It is ready before a guest can ask: Linux waits for 5 s for what it can do, and no longer. */
 static int add_renderer(struct gpu_setup *s, struct loop *loop, const struct options *o,
-	const struct gpu_options *g, const struct part_kind *renderer)
+	const struct gpu_options *g, const struct wanted *w)
 {
+	struct gpu_renderer *n = &s->renderers[s->n_renderers++];
 	int r;
 
-	if (!renderer)
-		return options_fail(o, EXIT_IMPOSSIBLE,
-			"--virgl, --venus, --drm: built without virglrenderer; install its "
-			"development files and build again");
-	if (!g->device.hostmem && (g->offers.venus || g->offers.drm))
-		return options_fail(o, EXIT_USAGE,
-			"--venus and --drm want a window: add --hostmem=1G, and a front-end that "
-			"has "
-			"one (see --check)");
 	gmem_keep_fds = true;
-	r = nursery_start(&s->nursery, renderer, o->seccomp, memory_of_renderer(g), g->threads);
+	n->gpu = &s->gpu;
+	r = nursery_start(&n->nursery, w->kind, o->seccomp, memory_of_renderer(g), g->threads);
 	if (r == 0) {
-		s->remote.lost = on_lost;
-		s->remote.patience = g->max_command_time;
-		r = remote_init(&s->remote, loop, &s->nursery);
+		n->remote.lost = on_lost;
+		n->remote.patience = g->max_command_time;
+		r = remote_init(&n->remote, loop, &n->nursery);
 	}
 	if (r < 0)
 		return options_fail(o, EXIT_RUNTIME, "no process can be started: %s", strerror(-r));
-	if (!remote_wait_ready(&s->remote, loop, READY_WITHIN) || !s->remote.n_capsets)
+	if (!remote_wait_ready(&n->remote, loop, READY_WITHIN) || !n->remote.n_capsets)
 		return options_fail(o, EXIT_IMPOSSIBLE,
-			"%s does not work here (see above); install Mesa's drivers (%s), or leave "
-			"the "
-			"option out",
-			g->offers.venus ? "--venus: Vulkan" : "--virgl: OpenGL",
-			g->offers.venus ? "mesa-vulkan-drivers and virgl-server"
-					: "libegl1 and libgl1-mesa-dri");
-	gpu_device_set_renderer(&s->gpu, &s->remote);
+			"%s does not work here (see above); install %s, or leave the option out",
+			w->what, w->packages);
+	gpu_device_add_renderer(&s->gpu, &n->remote);
 	return EXIT_OK;
 }
 
-int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options *o,
-	struct gpu_options *g, const struct part_kind *renderer)
+static int add_virglrenderer(struct gpu_setup *s, struct loop *loop, const struct options *o,
+	const struct gpu_options *g, const struct part_kind *virgl)
 {
-	int status = EXIT_OK;
+	const struct wanted opengl = {
+		virgl, "--virgl: OpenGL", "Mesa's drivers (libegl1 and libgl1-mesa-dri)"};
+	const struct wanted vulkan = {
+		virgl, "--venus: Vulkan", "Mesa's drivers (mesa-vulkan-drivers and virgl-server)"};
+
+	if (!virgl)
+		return options_fail(o, EXIT_IMPOSSIBLE,
+			"--virgl, --venus, --drm: built without virglrenderer; install its "
+			"development files and build again");
+	return add_renderer(s, loop, o, g, g->offers.venus ? &vulkan : &opengl);
+}
+
+static int add_renderers(struct gpu_setup *s, struct loop *loop, const struct options *o,
+	const struct gpu_options *g, const struct part_kind *virgl)
+{
+	bool windowed = g->offers.venus || g->offers.drm;
+
+	if (!g->device.hostmem && windowed)
+		return options_fail(o, EXIT_USAGE,
+			"--venus and --drm want a window: add --hostmem=1G, and a front-end that "
+			"has one (see --check)");
+	return g->offers.virgl || windowed ? add_virglrenderer(s, loop, o, g, virgl) : EXIT_OK;
+}
+
+int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options *o,
+	struct gpu_options *g, const struct part_kind *virgl)
+{
+	int status;
 
 	g->device.max_resources = max_resources();
 	gpu_device_init(&s->gpu, &g->device);
-	if (g->offers.virgl || g->offers.venus || g->offers.drm)
-		status = add_renderer(s, loop, o, g, renderer);
+	status = add_renderers(s, loop, o, g, virgl);
 	if (status == EXIT_OK)
 		status = add_displays(&s->gpu, loop, o, g);
 	return status;
@@ -108,6 +129,8 @@ int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options
 void gpu_setup_finish(struct gpu_setup *s)
 {
 	gpu_device_finish(&s->gpu);
-	remote_finish(&s->remote);
-	nursery_finish(&s->nursery);
+	for (unsigned i = 0; i < s->n_renderers; i++) {
+		remote_finish(&s->renderers[i].remote);
+		nursery_finish(&s->renderers[i].nursery);
+	}
 }

@@ -6,20 +6,20 @@
 #include "device_3d.h"
 #include "remote.h"
 
-void gpu_3d_tell_buffer(struct gpu_device *gpu, struct gpu_resource *res)
+void gpu_3d_tell_buffer(struct gpu_resource *res)
 {
 	struct renderer_message m = {.what = RENDERER_BUFFER,
 		.res = res->id,
 		.buffer = {res->buf->stride, res->buf->size}};
 
-	gpu_3d_tell(gpu, &m, res->buf->fd);
+	gpu_3d_tell(res->renderer, &m, res->buf->fd);
 }
 
-void gpu_3d_upload(struct gpu_device *gpu, struct gpu_resource *res, const struct gpu_rect *rect)
+void gpu_3d_upload(struct gpu_resource *res, const struct gpu_rect *rect)
 {
 	struct renderer_message m = {.what = RENDERER_UPLOAD, .res = res->id, .rect = *rect};
 
-	gpu_3d_tell(gpu, &m, -1);
+	gpu_3d_tell(res->renderer, &m, -1);
 }
 
 uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res)
@@ -30,8 +30,8 @@ uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res)
 	if (res->buf)
 		return 0;
 	err = gpu_resource_make_buffer(&gpu->resources, res);
-	if (!err && res->in_renderer)
-		gpu_3d_tell_buffer(gpu, res);
+	if (!err && res->renderer)
+		gpu_3d_tell_buffer(res);
 	return err;
 }
 
@@ -61,19 +61,19 @@ static struct gpu_rect shown_part(const struct gpu_resource *res)
 	return (struct gpu_rect){0, 0, res->width, res->height};
 }
 
-static void ask_for_pixels(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res,
-	const struct gpu_rect *rect)
+static void ask_for_pixels(
+	struct gpu_cmd *cmd, struct gpu_resource *res, const struct gpu_rect *rect)
 {
 	struct renderer_message m = {.what = RENDERER_SHOW, .res = res->id, .rect = *rect};
 	int err;
 
 	cmd->serial = res->serial;
-	err = remote_ask(gpu->remote, &m, -1, cmd);
+	err = remote_ask(res->renderer, &m, -1, cmd);
 	if (err < 0)
 		cmd->done(cmd, gpu_3d_error(err));
 }
 
-void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resource *res)
+void gpu_3d_flush(struct gpu_cmd *cmd, struct gpu_resource *res)
 {
 	struct gpu_rect shown = shown_part(res), rect = shown;
 
@@ -89,9 +89,9 @@ void gpu_3d_flush(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resour
 	}
 	res->stale = false;
 	cmd->till_drawn = true;
-	gpu_fences_pace(&gpu->fences, cmd);
+	gpu_fences_pace(&cmd->gpu->fences, cmd);
 	cmd->done = flushed;
-	ask_for_pixels(gpu, cmd, res, &rect);
+	ask_for_pixels(cmd, res, &rect);
 }
 
 static void cursor_read(struct gpu_cmd *cmd, uint32_t err)
@@ -114,5 +114,5 @@ void gpu_3d_cursor(struct gpu_device *gpu, struct gpu_cmd *cmd, struct gpu_resou
 		return;
 	}
 	cmd->done = cursor_read;
-	ask_for_pixels(gpu, cmd, res, &all);
+	ask_for_pixels(cmd, res, &all);
 }

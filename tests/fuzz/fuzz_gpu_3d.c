@@ -264,7 +264,7 @@ static void process_record(struct run *r, enum record record)
 
 static void on_lost(struct remote *remote)
 {
-	gpu_3d_lost(&CONTAINER_OF(remote, struct run, remote)->g.gpu);
+	gpu_3d_lost(&CONTAINER_OF(remote, struct run, remote)->g.gpu, remote);
 }
 
 /* ---- one input ---- */

@@ -70,7 +70,7 @@ void gpu_rig_init(struct gpu_rig *g, uint64_t features, uint64_t max_hostmem, st
 	if (g->remote) {
 		FUZZ_CHECK(remote_init(g->remote, g->rings.rig.loop, NULL) == 0);
 		FUZZ_CHECK(g->remote->ready);
-		gpu_device_set_renderer(&g->gpu, g->remote);
+		gpu_device_add_renderer(&g->gpu, g->remote);
 	}
 	if (other)
 		gpu_device_add_display(&g->gpu, other);

@@ -5,6 +5,9 @@
 #include <linux/virtio_gpu.h>
 
 static struct gpu_contexts cs;
+static char one, two; // renderers stand for themselves
+#define ONE ((struct remote *)&one)
+#define TWO ((struct remote *)&two)
 
 static int finish(void **state)
 {
@@ -17,10 +20,10 @@ static int finish(void **state)
 static void test_ids(void **state)
 {
 	(void)state;
-	assert_int_equal(gpu_context_create(&cs, 0), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
-	assert_int_equal(gpu_context_create(&cs, UINT32_MAX), 0);
-	assert_int_equal(gpu_context_create(&cs, 1), 0);
-	assert_int_equal(gpu_context_create(&cs, 1), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	assert_int_equal(gpu_context_create(&cs, 0, ONE), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+	assert_int_equal(gpu_context_create(&cs, UINT32_MAX, ONE), 0);
+	assert_int_equal(gpu_context_create(&cs, 1, ONE), 0);
+	assert_int_equal(gpu_context_create(&cs, 1, ONE), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 	assert_null(gpu_context_find(&cs, 2));
 	assert_null(gpu_context_find(&cs, 0));
 	for (unsigned i = 0; i < 3; i++) { // whichever was looked for last
@@ -35,24 +38,26 @@ static void test_ids(void **state)
 static void test_lost(void **state)
 {
 	(void)state;
-	for (uint32_t id = 1; id <= 3; id++)
-		assert_int_equal(gpu_context_create(&cs, id), 0);
-	gpu_contexts_lose(&cs);
-	assert_int_equal(gpu_context_create(&cs, 4), 0);
 	for (uint32_t id = 1; id <= 4; id++)
-		assert_int_equal(gpu_context_find(&cs, id)->lost, id < 4);
-	assert_int_equal(gpu_context_create(&cs, 2), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
+		assert_int_equal(gpu_context_create(&cs, id, id % 2 ? ONE : TWO), 0);
+	gpu_contexts_lose(&cs, ONE);
+	assert_int_equal(gpu_context_create(&cs, 5, ONE), 0);
+	for (uint32_t id = 1; id <= 5; id++) {
+		assert_ptr_equal(gpu_context_find(&cs, id)->renderer, id % 2 ? ONE : TWO);
+		assert_int_equal(gpu_context_find(&cs, id)->lost, id == 1 || id == 3);
+	}
+	assert_int_equal(gpu_context_create(&cs, 3, TWO), VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 }
 
 static void test_bound(void **state)
 {
 	(void)state;
 	for (uint32_t id = 1; id <= GPU_CONTEXTS_MAX; id++)
-		assert_int_equal(gpu_context_create(&cs, id), 0);
-	assert_int_equal(
-		gpu_context_create(&cs, GPU_CONTEXTS_MAX + 1), VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
+		assert_int_equal(gpu_context_create(&cs, id, ONE), 0);
+	assert_int_equal(gpu_context_create(&cs, GPU_CONTEXTS_MAX + 1, ONE),
+		VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY);
 	gpu_context_destroy(&cs, gpu_context_find(&cs, 7));
-	assert_int_equal(gpu_context_create(&cs, GPU_CONTEXTS_MAX + 1), 0);
+	assert_int_equal(gpu_context_create(&cs, GPU_CONTEXTS_MAX + 1, ONE), 0);
 }
 
 int main(void)
