@@ -9,6 +9,7 @@ import sys
 sys.dont_write_bytecode = True
 import seeds_3d
 import seeds_sound
+import seeds_video
 
 OUT = sys.argv[1]
 UVA = 0x7f0000000000
@@ -663,3 +664,4 @@ seeds_3d.save_all(save)
 displays()
 lines()
 seeds_sound.write(save)
+seeds_video.write(save)
