@@ -164,20 +164,251 @@ static void test_samples(void **state)
 	assert_true(tried > ARRAY_SIZE(samples) / 2);
 }
 
+/* ---- a stream's life ---- */
+
+static const char h264_small[] = SOURCE(12, 176, 144) X264(B_FRAMES);
+static const char h264_big[] = SOURCE(12, 320, 240) X264(B_FRAMES);
+
+static void decode_h264(struct clip_pictures *p, const struct clip *c)
+{
+	clip_decode(p, c, H264_UNITS, "h264parse ! avdec_h264 max-threads=1", "NV12");
+}
+
+/* Pictures from `at` on are those of a clip. Returns where they end. */
+static unsigned expect(const struct rig *r, unsigned at, const struct clip_pictures *wanted)
+{
+	assert_true(at + wanted->n <= r->n_pictures);
+	for (unsigned i = 0; i < wanted->n; i++) {
+		assert_true(r->pictures[at + i].width == wanted->pictures[i].width);
+		assert_true(r->pictures[at + i].hash == wanted->pictures[i].hash);
+		assert_true(r->pictures[at + i].timestamp == wanted->pictures[i].pts);
+	}
+	return at + wanted->n;
+}
+
+/* Small, big, and small again, with no other word between. */
+static void change_size(uint32_t codec, const char *element, const char *small_clip,
+	const char *big_clip, const char *caps, const char *elements)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .memory = RIG_PAGES, .pixels_queued = true};
+	struct clip small = {0}, big = {0};
+	struct clip_pictures a = {0}, b = {0};
+	unsigned at;
+
+	clip_add(&small, small_clip);
+	clip_add(&big, big_clip);
+	clip_decode(&a, &small, caps, elements, "NV12");
+	clip_decode(&b, &big, caps, elements, "NV12");
+	rig_open(&r, codec, element);
+	feed_all(&r, &small);
+	feed_all(&r, &big);
+	feed_all(&r, &small);
+	assert_int_equal(rig_drain(&r), 0);
+	at = expect(&r, 0, &a);
+	at = expect(&r, at, &b);
+	at = expect(&r, at, &a);
+	assert_true(at == r.n_pictures && r.n_formats == 3);
+	rig_close(&r);
+	clip_free(&small);
+	clip_free(&big);
+	clip_free_pictures(&a);
+	clip_free_pictures(&b);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	change_size(ENGINE_H264, "avdec_h264", h264_small, h264_big, H264_UNITS,
+		"h264parse ! avdec_h264 max-threads=1");
+	change_size(ENGINE_VP9, "vp9dec", SOURCE(6, 176, 144) VP9, SOURCE(6, 320, 240) VP9,
+		"video/x-vp9", "vp9parse ! vp9dec");
+	change_size(ENGINE_VP8, "vp8dec", SOURCE(6, 176, 144) VP8, SOURCE(6, 320, 240) VP8,
+		"video/x-vp8", "vp8dec");
+}
+
+static int ask(struct rig *r, uint32_t what, uint32_t queue)
+{
+	return rig_ask(r, (struct engine_message){.what = what, .queue = queue});
+}
+
+/* Drained, and on; a seek in the middle, with pictures held back and a buffer waited for; and on. */
+static void test_life(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true};
+	struct clip c = {0};
+	struct clip_pictures wanted = {0};
+	unsigned at;
+
+	(void)state;
+	clip_add(&c, h264_big);
+	decode_h264(&wanted, &c);
+	rig_open(&r, ENGINE_H264, "avdec_h264");
+	for (unsigned i = 0; i < 2; i++) {
+		feed_all(&r, &c);
+		assert_int_equal(rig_drain(&r), 0);
+		at = expect(&r, i * wanted.n, &wanted);
+		assert_true(at == r.n_pictures && r.n_lasts == i + 1);
+	}
+	for (unsigned i = 0; i < 7; i++)
+		rig_feed(&r, c.units[i].bytes, c.units[i].size, c.units[i].pts);
+	assert_int_equal(ask(&r, ENGINE_CLEAR, ENGINE_BITSTREAM), 0);
+	at = r.n_pictures;
+	assert_true(at < 2 * wanted.n + 7);
+	feed_all(&r, &c);
+	assert_int_equal(rig_drain(&r), 0);
+	assert_int_equal(expect(&r, at, &wanted), r.n_pictures);
+	assert_int_equal(r.n_formats, 1);
+	rig_close(&r);
+	clip_free(&c);
+	clip_free_pictures(&wanted);
+}
+
+/* Each at its own pace. */
+static void test_together(void **state)
+{
+	enum { STREAMS = 6 };
+	struct rig r[STREAMS] = {0};
+	struct clip c = {0};
+	struct clip_pictures wanted = {0};
+
+	(void)state;
+	clip_add(&c, h264_big);
+	decode_h264(&wanted, &c);
+	for (unsigned s = 0; s < STREAMS; s++) {
+		r[s] = (struct rig){.fourcc = DRM_FORMAT_NV12,
+			.memory = (enum rig_memory)(s % 3),
+			.used = (uint64_t)s << 25,
+			.pixels_queued = true};
+		rig_open(&r[s], ENGINE_H264, "");
+	}
+	for (unsigned i = 0; i < c.n + STREAMS; i++)
+		for (unsigned s = 0; s < STREAMS && s <= i; s++)
+			if (i - s < c.n)
+				rig_feed(&r[s], c.units[i - s].bytes, c.units[i - s].size,
+					c.units[i - s].pts);
+	for (unsigned s = 0; s < STREAMS; s++) {
+		assert_int_equal(rig_drain(&r[s]), 0);
+		assert_int_equal(expect(&r[s], 0, &wanted), r[s].n_pictures);
+		rig_close(&r[s]);
+	}
+	clip_free(&c);
+	clip_free_pictures(&wanted);
+}
+
+/* A unit a byte, or three in one: the parser finds the borders. */
+static void test_pieces(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true, .pieces = true};
+	struct clip c = {0};
+	struct clip_pictures wanted = {0};
+	size_t size = 0;
+	uint8_t *all = NULL;
+
+	(void)state;
+	clip_add(&c, h264_small);
+	decode_h264(&wanted, &c);
+	for (unsigned i = 0; i < c.n; i++) {
+		all = realloc(all, size + c.units[i].size);
+		memcpy(all + size, c.units[i].bytes, c.units[i].size);
+		size += c.units[i].size;
+	}
+	rig_open(&r, ENGINE_H264, "avdec_h264");
+	for (size_t at = 0; at < size; at += 777)
+		rig_feed(&r, all + at, size - at < 777 ? size - at : 777, at);
+	assert_int_equal(rig_drain(&r), 0);
+	assert_int_equal(r.n_pictures, wanted.n);
+	for (unsigned i = 0; i < wanted.n; i++)
+		assert_true(r.pictures[i].hash == wanted.pictures[i].hash);
+	rig_close(&r);
+	free(all);
+	clip_free(&c);
+	clip_free_pictures(&wanted);
+}
+
+/* ---- what is damaged ---- */
+
+static uint32_t random_state;
+
+static uint32_t chance(uint32_t n)
+{
+	random_state = random_state * 1664525 + 1013904223;
+	return (random_state >> 8) % n;
+}
+
+static size_t damage(uint8_t *bytes, size_t size)
+{
+	for (unsigned n = chance(6); n; n--)
+		bytes[chance((uint32_t)size)] = (uint8_t)chance(256);
+	return chance(4) ? size : 1 + chance((uint32_t)size);
+}
+
+/* Whatever comes: the stream goes on or says that it cannot, and no other is disturbed. */
+static void feed_damaged(const struct sample *s, const struct clip *c, uint32_t seed)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .memory = RIG_PAGES, .pixels_queued = true};
+
+	random_state = seed;
+	rig_open(&r, s->codec, s->element);
+	for (unsigned i = 0; i < c->n && !r.error; i++) {
+		uint8_t *bytes = malloc(c->units[i].size);
+		size_t size;
+
+		memcpy(bytes, c->units[i].bytes, c->units[i].size);
+		size = damage(bytes, c->units[i].size);
+		if (chance(8))
+			rig_feed(&r, bytes, size, i);
+		if (!chance(10))
+			ask(&r, ENGINE_CLEAR, chance(2) ? ENGINE_BITSTREAM : ENGINE_PIXELS);
+		rig_queue_pixels(&r);
+		free(bytes);
+	}
+	if (!r.n_formats) { // where nothing could be decoded there is no buffer to say the end with
+		rig_make_buffer(&r, ENGINE_PIXELS, 0, 16);
+		rig_queue_pixels(&r);
+	}
+	assert_true(rig_drain(&r) == 0 || r.error);
+	if (r.lost)
+		print_error("%s, seed %u: died\n", s->name, seed);
+	assert_false(r.lost);
+	rig_close(&r);
+}
+
+static void test_damaged(void **state)
+{
+	unsigned seeds = getenv("SEEDS") ? (unsigned)atoi(getenv("SEEDS")) : 8;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(samples); i++) {
+		struct clip c = {0};
+
+		if (!clip_has(samples[i].needs) || strstr(samples[i].name, "cropped"))
+			continue;
+		clip_add(&c, samples[i].encoder);
+		c.n = c.n < 15 ? c.n : 15;
+		for (uint32_t seed = 0; seed < seeds; seed++)
+			feed_damaged(&samples[i], &c, seed);
+		clip_free(&c);
+	}
+}
+
 static void test_list(void **state)
 {
 	struct engine_list l;
+	bool vp8 = false;
 
 	(void)state;
 	assert_true(engine_list(&l, rig_loop, &rig_nursery, 60000000000ll));
-	for (unsigned i = 0; i < l.n; i++)
-		printf("%u %s%s %u-%ux%u-%u\n", l.capabilities[i].capability.codec,
-			l.capabilities[i].capability.element,
-			l.capabilities[i].capability.hardware ? " hw" : "",
-			l.capabilities[i].capability.min_width,
-			l.capabilities[i].capability.max_width,
-			l.capabilities[i].capability.min_height,
-			l.capabilities[i].capability.max_height);
+	for (unsigned i = 0; i < l.n; i++) {
+		const struct engine_answer *a = &l.capabilities[i];
+
+		print_message("%u: %s%s\n", a->capability.codec, a->capability.element,
+			a->capability.hardware ? " (hardware)" : "");
+		assert_true(a->capability.max_width <= ENGINE_SIZE_MAX && a->capability.min_width);
+		assert_true(i == 0 || a->capability.codec >= a[-1].capability.codec);
+		vp8 |= a->capability.codec == ENGINE_VP8;
+		assert_int_equal(a->capability.fourccs[0], DRM_FORMAT_NV12);
+	}
+	assert_true(vp8); // of GStreamer's own plugins
 }
 
 static int begin(void **state)
@@ -195,12 +426,19 @@ static int end(void **state)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_together),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_damaged),
 	};
 
+	if (argc > 1) // by its name, or with *
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, begin, end);
 }

@@ -321,7 +321,8 @@ static void on_lost(struct engine *e)
 
 void rig_open(struct rig *r, uint32_t codec, const char *element)
 {
-	struct engine_message m = {.what = ENGINE_OPEN, .open = {.codec = codec}};
+	struct engine_message m = {
+		.what = ENGINE_OPEN, .open = {.codec = codec, .pieces = r->pieces}};
 
 	strncpy(m.open.element, element, ENGINE_NAME_MAX - 1);
 	r->engine.heard = on_heard;
