@@ -106,7 +106,9 @@ static void print_help_lines(const char *help)
 static void print_entries(const struct option_entry *e)
 {
 	for (; e->name; e++) {
-		int n = printf("  --%s%s%s", e->name, e->arg ? "=" : "", e->arg ? e->arg : "");
+		const char *equals = !e->arg ? "" : e->optional ? "[=" : "=";
+		int n = printf("  --%s%s%s%s", e->name, equals, e->arg ? e->arg : "",
+			e->optional ? "]" : "");
 
 		if (n >= HELP_COLUMN) {
 			putchar('\n');
@@ -146,7 +148,9 @@ enum { KEY_TABLE = 256, KEY_CAPABILITIES = 512, KEY_CHECK, KEY_VERSION, KEY_HELP
 static void add_entries(struct table *t, const struct option_entry *e)
 {
 	for (; e->name && t->n < OPTIONS_MAX - 5; e++) {
-		int has_arg = !e->arg ? no_argument : required_argument;
+		int has_arg = !e->arg ? no_argument
+			: e->optional ? optional_argument
+				      : required_argument;
 
 		t->entries[t->n] = e;
 		t->opts[t->n] = (struct option){e->name, has_arg, NULL, KEY_TABLE + (int)t->n};

@@ -14,6 +14,7 @@ struct option_entry {
 	const char *help; // lines are separated by \n
 	/* Takes the value (NULL without one). -EINVAL: not such a value. */
 	int (*set)(void *target, const char *value);
+	bool optional; // it may be given without its value
 };
 
 struct options {

@@ -35,6 +35,12 @@ static int set_flag(void *target, const char *value)
 	return 0;
 }
 
+static int set_either(void *target, const char *value)
+{
+	((struct own *)target)->value = value ? value : "none";
+	return 0;
+}
+
 static int check(void *target, const char *kind, const char *binary)
 {
 	assert_ptr_equal(target, &own);
@@ -45,6 +51,7 @@ static int check(void *target, const char *kind, const char *binary)
 static const struct option_entry entries[] = {
 	{"value", "X", "takes a value\nin two lines", set_value},
 	{"flag", NULL, "takes none", set_flag},
+	{"either", "Y", "takes one or none", set_either, .optional = true},
 	{0},
 };
 
@@ -154,6 +161,14 @@ static void test_own_entries(void **state)
 	assert_usage("--fd=3 --value=bad", "--value=bad: not understood, wanted is --value=X");
 	assert_usage("--fd=3 --value", "--value needs a value");
 	assert_usage("--fd=3 --flag=1", "--flag=1");
+	assert_int_equal(parse("--fd=3 --either"), GOES_ON);
+	assert_string_equal(own.value, "none");
+	assert_int_equal(parse("--either=1 --fd=3"), GOES_ON);
+	assert_string_equal(own.value, "1");
+	assert_usage("--fd=3 --either 1", "1: not an option"); // it is the next word
+	assert_int_equal(parse("--help"), EXIT_OK);
+	assert_non_null(strstr(out, "  --either[=Y]  "));
+	assert_non_null(strstr(out, "  --value=X  "));
 }
 
 static void test_unknown(void **state)
