@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gfxstream.h"
+#include "gfxstream_api.h"
+
 enum { OUTPUT_SIDE_MAX = 16384, COMMAND_TIME_MAX = 86400 };
 
 #ifdef HAVE_VIRGL
@@ -120,6 +123,12 @@ static int set_drm(void *target, const char *value)
 	return 0;
 }
 
+static int set_gfxstream(void *target, const char *value)
+{
+	((struct gpu_options *)target)->gfxstream = value ? value : GFXSTREAM_LIBRARY;
+	return value && !*value ? -EINVAL : 0;
+}
+
 /* A renderer in our process compiles its shaders here. */
 static int set_isolate(void *target, const char *value)
 {
@@ -139,6 +148,10 @@ static const struct option_entry entries[] = {
 	{"virgl", NULL, "OpenGL for the guest (off)", set_virgl},
 	{"venus", NULL, "Vulkan for the guest; wants --hostmem (off)", set_venus},
 	{"drm", NULL, "the host's GPU for guests with its driver; wants\n--hostmem (off)", set_drm},
+	{"gfxstream", "LIB",
+		"Vulkan for the guest, by gfxstream's library\n(" GFXSTREAM_LIBRARY
+		", or LIB); wants\n--hostmem (off)",
+		set_gfxstream, .optional = true},
 	{"isolate", "process|none",
 		"where it is drawn: in a process of its own (process,\nthe default), or in this "
 		"one, "
@@ -154,6 +167,17 @@ static const struct option_entry entries[] = {
 		set_hostmem},
 	{0},
 };
+
+static void print_gfxstream(const struct gpu_options *g)
+{
+	const char *library = g->gfxstream ? g->gfxstream : GFXSTREAM_LIBRARY;
+	const char *wrong = gfxstream_check(library);
+
+	if (wrong)
+		printf("# gfxstream: not here, %s; --gfxstream=PATH says where it is.\n", wrong);
+	else
+		printf("# gfxstream: %s is here; add --gfxstream and --hostmem=1G.\n", library);
+}
 
 static void print_qemu(const char *binary)
 {
@@ -188,9 +212,10 @@ static void print_libvirt(void)
 
 static int check(void *target, const char *kind, const char *binary)
 {
-	(void)target;
-	if (strcmp(kind, "libvirt"))
+	if (strcmp(kind, "libvirt")) {
+		print_gfxstream(target);
 		print_qemu(binary);
+	}
 	if (strcmp(kind, "qemu"))
 		print_libvirt();
 	return EXIT_OK;

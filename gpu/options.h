@@ -13,8 +13,9 @@ struct gpu_offers {
 
 struct gpu_options {
 	struct gpu_config device;
-	const char *png_dir; // NULL: no pictures
-	struct gpu_offers offers;
+	const char *png_dir;      // NULL: no pictures
+	struct gpu_offers offers; // by virglrenderer
+	const char *gfxstream;    // the library for Vulkan; NULL: not wanted
 	bool threads;             // its renderer is no process of its own
 	int64_t max_command_time; // ns that a command may take the renderer
 	struct sandbox_profile sandbox;

@@ -6,6 +6,8 @@
 #include "common/bytes.h"
 #include "common/fd.h"
 #include "device_3d.h"
+#include "gfxstream.h"
+#include "gfxstream_api.h"
 
 #define READY_WITHIN (60ll * 1000000000)
 #define UNCOUNTED    (1ull << 30)
@@ -101,16 +103,31 @@ static int add_virglrenderer(struct gpu_setup *s, struct loop *loop, const struc
 	return add_renderer(s, loop, o, g, g->offers.venus ? &vulkan : &opengl);
 }
 
+static int add_gfxstream(struct gpu_setup *s, struct loop *loop, const struct options *o,
+	const struct gpu_options *g)
+{
+	const struct wanted w = {gfxstream_part(g->gfxstream), "--gfxstream: Vulkan",
+		GFXSTREAM_LIBRARY " (--gfxstream=PATH says where it is) and a Vulkan driver "
+				  "(mesa-vulkan-drivers)"};
+
+	return add_renderer(s, loop, o, g, &w);
+}
+
 static int add_renderers(struct gpu_setup *s, struct loop *loop, const struct options *o,
 	const struct gpu_options *g, const struct part_kind *virgl)
 {
-	bool windowed = g->offers.venus || g->offers.drm;
+	const struct gpu_offers *by = &g->offers;
+	int status = EXIT_OK;
 
-	if (!g->device.hostmem && windowed)
+	if (!g->device.hostmem && (by->venus || by->drm || g->gfxstream))
 		return options_fail(o, EXIT_USAGE,
-			"--venus and --drm want a window: add --hostmem=1G, and a front-end that "
-			"has one (see --check)");
-	return g->offers.virgl || windowed ? add_virglrenderer(s, loop, o, g, virgl) : EXIT_OK;
+			"--venus, --drm and --gfxstream want a window: add --hostmem=1G, and a "
+			"front-end that has one (see --check)");
+	if (by->virgl || by->venus || by->drm)
+		status = add_virglrenderer(s, loop, o, g, virgl);
+	if (status == EXIT_OK && g->gfxstream)
+		status = add_gfxstream(s, loop, o, g);
+	return status;
 }
 
 int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options *o,

@@ -5,7 +5,7 @@ _virga_gpu() {
     local cur prev words cword split
     _init_completion -s -n : || return
     case $prev in
-    --socket-path)
+    --socket-path | --gfxstream)
         _filedir
         ;;
     --display)
@@ -41,7 +41,7 @@ _virga_gpu() {
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --hostmem= --virgl --venus --drm --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --hostmem= --virgl --gfxstream --venus --drm --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

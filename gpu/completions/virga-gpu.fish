@@ -17,6 +17,7 @@ complete -c virga-gpu -l hostmem -x -a '256M 1G 4G' -d 'Of the window for memory
 complete -c virga-gpu -l virgl -d 'OpenGL for the guest'
 complete -c virga-gpu -l venus -d 'Vulkan for the guest'
 complete -c virga-gpu -l drm -d 'The GPU of this machine for the guest'
+complete -c virga-gpu -l gfxstream -F -d 'Vulkan for the guest, by gfxstream\'s library'
 complete -c virga-gpu -l isolate -x -a 'process none' -d 'Where OpenGL is drawn'
 complete -c virga-gpu -l max-command-time -x -a '5 10 30 60' -d 'Seconds that OpenGL may take for one command'
 complete -c virga-gpu -l log -x -a 'err warn info dbg' -d 'Say more'

@@ -47,6 +47,17 @@ static void test_defaults(void **state)
 	assert_non_null(strstr(o.capabilities, "\"type\": \"gpu\""));
 }
 
+static void test_gfxstream(void **state)
+{
+	(void)state;
+	assert_null(g.gfxstream);
+	assert_int_equal(set("gfxstream", NULL), 0);
+	assert_string_equal(g.gfxstream, "libgfxstream_backend.so.0");
+	assert_int_equal(set("gfxstream", "/a/b.so"), 0);
+	assert_string_equal(g.gfxstream, "/a/b.so");
+	assert_int_equal(set("gfxstream", ""), -EINVAL);
+}
+
 static void test_display(void **state)
 {
 	const char *const bad[] = {"", "png", "png:", "PNG:x", "gtk", "none ", NULL};
@@ -139,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(defaults),
+		TEST(gfxstream),
 		TEST(display),
 		TEST(outputs),
 		TEST(hostmem),
