@@ -46,6 +46,96 @@ static void expect_pictures(struct player *p, const struct clip *c, unsigned fro
 	clip_free_pictures(&wanted);
 }
 
+/* ---- what it says of itself ---- */
+
+static const struct virtio_video_format_desc *description(unsigned i)
+{
+	const size_t size = sizeof(struct virtio_video_format_desc)
+		+ sizeof(struct virtio_video_format_frame)
+		+ sizeof(struct virtio_video_format_range);
+
+	assert_true(vx.video.resp_len >= 16 + (i + 1) * size);
+	return (const void *)(vx.video.resp + 16 + i * size);
+}
+
+static void configuration(void **state)
+{
+	struct virtio_video_config c;
+
+	(void)state;
+	assert_ok(frontend_get_config(&vx.fe, 0, sizeof(c), &c));
+	assert_int_equal(c.version, 0);
+	assert_int_equal(vx.fe.features & FRONTEND_DEVICE_FEATURES, 3);
+	assert_true(video_capability(&vx.video, INPUT) > 0);
+	assert_int_equal(le32toh(c.max_caps_length), vx.video.resp_len);
+	assert_true(le32toh(c.max_resp_length) >= vx.video.resp_len);
+}
+
+static void capabilities(void **state)
+{
+	static const uint32_t coded[] = {0x1002, 0x1003, 0x1004, 0x1005, 0x1000, 0x1001},
+			      raw[] = {NV12, I420};
+
+	(void)state;
+	assert_int_equal(video_capability(&vx.video, INPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);
+	for (unsigned i = 0; i < COUNT(coded); i++) {
+		assert_int_equal(le32toh(description(i)->format), coded[i]);
+		assert_int_equal(le64toh(description(i)->mask), 3);
+	}
+	assert_int_equal(
+		video_capability(&vx.video, OUTPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);
+	for (unsigned i = 0; i < COUNT(raw); i++) {
+		assert_int_equal(le32toh(description(i)->format), raw[i]);
+		assert_int_equal(le64toh(description(i)->mask), 0x3f);
+		assert_int_equal(le32toh(description(i)->planes_layout), 3);
+	}
+}
+
+static void only_some_codecs(void **state)
+{
+	static const char *const args[] = {"--codecs=vp8,h264", NULL};
+
+	(void)state;
+	video_begin(args);
+	assert_true(video_capability(&vx.video, INPUT) > 0);
+	assert_int_equal(vx.video.resp[8], 2);
+	assert_int_equal(le32toh(description(0)->format), H264);
+	assert_int_equal(le32toh(description(1)->format), VP8);
+	assert_int_equal(video_create(&vx.video, 1, VIRTIO_VIDEO_FORMAT_VP9), INVALID_PARAMETER);
+	assert_int_equal(video_create(&vx.video, 1, VP8), OK);
+}
+
+/* A driver may say what its stream is after it has made it, and how large it will be. */
+static void parameters(void **state)
+{
+	struct virtio_video_params p;
+
+	(void)state;
+	assert_int_equal(video_create(&vx.video, 1, VP8), OK);
+	assert_true(video_get_params(&vx.video, 1, INPUT, &p) > 0);
+	assert_int_equal(le32toh(p.format), VP8);
+	p.format = htole32(H264);
+	p.frame_width = htole32(321);
+	p.frame_height = htole32(200);
+	p.plane_formats[0].plane_size = htole32(99999);
+	assert_int_equal(video_set_params(&vx.video, 1, &p), OK);
+	assert_true(video_get_params(&vx.video, 1, INPUT, &p) > 0);
+	assert_int_equal(le32toh(p.format), H264);
+	assert_int_equal(le32toh(p.plane_formats[0].plane_size), 99999);
+	assert_true(video_get_params(&vx.video, 1, OUTPUT, &p) > 0);
+	assert_int_equal(le32toh(p.frame_width), 321);
+	assert_int_equal(le32toh(p.num_planes), 1);
+	assert_int_equal(le32toh(p.plane_formats[0].stride), 322);
+	assert_int_equal(le32toh(p.plane_formats[0].plane_size), 322 * 200 * 3 / 2);
+	p.num_planes = htole32(3);
+	p.format = htole32(I420);
+	assert_int_equal(video_set_params(&vx.video, 1, &p), OK);
+	assert_true(video_get_params(&vx.video, 1, OUTPUT, &p) > 0);
+	assert_int_equal(le32toh(p.num_planes), 3);
+	assert_int_equal(le32toh(p.plane_formats[2].stride), 161);
+	assert_int_equal(le32toh(p.plane_formats[2].plane_size), 161 * 100);
+}
+
 /* ---- playing ---- */
 
 static void memories_and_formats(void **state)
@@ -500,6 +590,10 @@ static void reset(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(configuration, begin, end),
+		cmocka_unit_test_setup_teardown(capabilities, begin, end),
+		cmocka_unit_test_teardown(only_some_codecs, end),
+		cmocka_unit_test_setup_teardown(parameters, begin, end),
 		cmocka_unit_test_setup_teardown(memories_and_formats, begin, end),
 		cmocka_unit_test_setup_teardown(sizes_change, begin, end),
 		cmocka_unit_test_setup_teardown(drains, begin, end),

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ONE = 1, TWO, RESOURCES = 64, ENTRIES_MAX = 1 << 14 };
 
@@ -360,6 +361,29 @@ static void gives_up(const void *arg)
 	expect_decodes(ONE);
 }
 
+/* The file of what a stream is made of shrinks: its buffers are of no use, and nobody dies. */
+static void memory_shrinks(const void *arg)
+{
+	int in;
+
+	(void)arg;
+	video_open(ONE);
+	video_open(TWO);
+	expect_decodes(ONE); // its codec has all memory by now
+	assert_int_equal(video_plain(ONE, INPUT, 5, LEFT_GPA, UNIT), OK);
+	assert_ok(ftruncate(hx.guest.regions[LEFT_REGION].fd, 0));
+	in = video_queue_input(&hx.video, ONE, 5, UNIT, 1);
+	expect_buffer(in, VIRTIO_VIDEO_BUFFER_FLAG_ERR);
+	expect_decodes(TWO);
+	assert_int_equal(video_destroy(&hx.video, ONE), OK);
+	hostile_leave();
+	hostile_renew_guest();
+	hostile_connect();
+	hostile_agree();
+	hostile_give_memory();
+	hostile_start_rings();
+}
+
 /* ---- rings and front-ends that go ---- */
 
 /* A ring that is broken while much is held: its streams are gone with the driver's reset. */
@@ -478,6 +502,7 @@ static const struct hostile_case plain[] = {
 	{"another order", RUNNING, any_order, &seeds[1]},
 	{"a third order", RUNNING, any_order, &seeds[2]},
 	{"a codec that gives up", RUNNING, gives_up},
+	{"memory that shrinks", RUNNING, memory_shrinks},
 	{"a ring that breaks while buffers are held", RUNNING, broken_while_held},
 	{"front-ends that leave while buffers are held", RUNNING, leaves_while_held},
 	{"pauses while buffers are held", RUNNING, pauses_while_held},
