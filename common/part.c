@@ -139,13 +139,16 @@ static void count_death(struct part *p)
 /* Who can make it die can do it again and again: no more is said of that than of other mistakes. */
 static void tell_death(const struct part *p)
 {
+	static struct log_limit limit; // for a part that is one of many, and has one life
 	const char *name = p->nursery->kind->name;
 
 	if (p->nursery->threads) // what it left behind in this process cannot be told
 		log_err("%s has ended, and as a thread (--isolate=none) is not started again",
 			name);
-	else if (p->for_good && p->lives == 1)
+	else if (p->for_good && p->lives == 1 && log_limit_pass(&limit, LOG_TOPIC))
 		log_err("%s died, and is not started again", name);
+	else if (p->for_good && p->lives == 1)
+		return;
 	else if (p->for_good)
 		log_err("%s died %u times before it worked, and is not started again", name,
 			p->failures);

@@ -37,7 +37,7 @@ struct head {
 	bool armed;             // damage is to be sent
 	struct damage damage;   // flushed, not yet being sent
 	struct damage sending;  // what is left of the update under way
-	struct gpu_frame sent;  // of which these are; sent.buf: a reference; NULL: none is under way
+	struct gpu_frame sent; // of which these are; sent.buf: a reference; NULL: none is under way
 	enum update update;
 	struct gpu_cmd *sent_for, *waiting; // flushes: of the update under way, of the damage
 	struct vhost_user_gpu_cursor_update *cursor; // NULL: never shown

@@ -20,7 +20,7 @@ static void on_impatient(struct loop_timer *timer)
 {
 	struct video_stream *s = CONTAINER_OF(timer, struct video_stream, impatient);
 
-	log_warn("stream %u: its codec does not close, and is ended", s->id);
+	log_info("stream %u: its codec does not close, and is ended", s->id);
 	stream_closed(s);
 }
 
