@@ -122,12 +122,16 @@ static void let_go(struct part *p)
 	nursery_end(p->nursery, p->id);
 }
 
+static unsigned deaths_in_a_row(const struct part *p, int64_t now)
+{
+	return now - p->died_at > LIFE_THAT_CLEARS ? 0 : p->deaths;
+}
+
 static void count_death(struct part *p)
 {
 	int64_t now = loop_now();
 
-	if (p->deaths && now - p->died_at > LIFE_THAT_CLEARS)
-		p->deaths = 0;
+	p->deaths = deaths_in_a_row(p, now);
 	p->died_at = now;
 	p->delay_ns =
 		p->deaths ? DELAY << (p->deaths < DOUBLINGS_MAX ? p->deaths : DOUBLINGS_MAX) : 0;
@@ -275,7 +279,10 @@ void part_kill(struct part *p, const char *why)
 {
 	if (!is_alive(p))
 		return;
-	log_warn("%s %s", p->nursery->kind->name, why);
+	if (deaths_in_a_row(p, loop_now()) < NURSERY_TOLD_DEATHS)
+		log_warn("%s %s", p->nursery->kind->name, why);
+	else
+		log_peer("%s %s", p->nursery->kind->name, why);
 	nursery_end(p->nursery, p->id);
 	loop_defer(p->loop, &p->doomed);
 }

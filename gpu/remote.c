@@ -23,15 +23,18 @@ static struct remote *of(struct part *p)
 
 enum { LOOKS = 8 }; // while one's patience lasts
 
-/* What everything else waits for. 0: nothing. */
+/*
+ * What everything else waits for. 0: nothing. Where no command waits there may still be something that
+ * the device itself has told; fences that nobody waits for any more tell nothing.
+ */
 static uint32_t waited_for(const struct remote *r)
 {
 	const struct gpu_cmd *first = TAILQ_FIRST(&r->asked);
 
-	return !part_is_there(&r->part) ? 0
-		: first                 ? first->seq
-		: r->answered != r->seq ? r->answered + 1
-					: 0;
+	return !part_is_there(&r->part)                 ? 0
+		: first                                 ? first->seq
+		: (int32_t)(r->plain - r->answered) > 0 ? r->answered + 1
+							: 0;
 }
 
 static void watch(struct remote *r)
@@ -44,14 +47,15 @@ static void watch(struct remote *r)
 static void look(struct remote *r, uint32_t seq)
 {
 	int64_t now = loop_now(), cpu = part_cpu_time(&r->part);
+	int64_t waited = now - r->watch.since, worked = cpu - r->watch.cpu;
 
 	if (seq != r->watch.seq) {
 		r->watch.seq = seq;
 		r->watch.since = now;
 		r->watch.cpu = cpu;
-	} else if (now - r->watch.since >= r->patience * REMOTE_SLOW) {
+	} else if (waited >= r->patience * REMOTE_SLOW && worked < waited / REMOTE_NOTHING) {
 		part_kill(&r->part, "does not answer");
-	} else if (now - r->watch.since >= r->patience && cpu - r->watch.cpu >= r->patience) {
+	} else if (waited >= r->patience && worked >= r->patience) {
 		part_kill(&r->part, "takes too long for a command (see --max-command-time)");
 	}
 }
@@ -79,6 +83,8 @@ int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_
 	if (err < 0)
 		return err;
 	r->seq = m->seq;
+	if (!m->fence)
+		r->plain = m->seq;
 	watch(r);
 	if (m->what >= RENDERER_TO_HOST)
 		r->touching = m->seq;

@@ -6,7 +6,7 @@
  * trusted: it may end commands with any error, early or late, and no more than that.
  *
  * One that has worked on a command for longer than one's patience, by the clock and by its own
- * processor time, is ended; so is one that does not answer for REMOTE_SLOW times as long.
+ * processor time, is ended; so is one that does nothing, nor answers, for REMOTE_SLOW times as long.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,7 +20,7 @@
 struct gmem;
 struct gpu_cmd;
 
-enum { REMOTE_SLOW = 6 };
+enum { REMOTE_SLOW = 6, REMOTE_NOTHING = 64 /* of the time, this part */ };
 
 struct remote {
 	/* It died, and all that it had. What waited for it has not been answered yet. */
@@ -36,6 +36,7 @@ struct remote {
 	uint32_t seq;      // of the last question
 	uint32_t touching; // of the last one that may touch the guest's pages
 	uint32_t answered; // of the last one that was answered
+	uint32_t plain;    // of the last one that no fence answers
 	int64_t patience;  // ns for one command
 	struct {
 		struct loop_timer timer;

@@ -364,6 +364,23 @@ static void sleeps_for_ever(void **state)
 	lives_again();
 }
 
+/* One that has nothing to do is left alone, whatever fence came last. */
+static void is_idle(void **state)
+{
+	struct virtio_gpu_cmd_submit m = {
+		.hdr = {.type = htole32(VIRTIO_GPU_CMD_SUBMIT_3D),
+			.flags = htole32(VIRTIO_GPU_FLAG_FENCE | VIRTIO_GPU_FLAG_INFO_RING_IDX),
+			.fence_id = htole64(1),
+			.ctx_id = htole32(CTX),
+			.ring_idx = 1}};
+
+	(void)state;
+	begin("--max-command-time=1");
+	device_collect(device_submit(&m, sizeof(m)));
+	sleep(8);
+	device_collect(tell_word(STAND_IN_NOTHING, 0)); // in the same context
+}
+
 /* The driver's reset has answered what was asked: nobody waits, but it is ended all the same. */
 static void spins_unseen(void **state)
 {
@@ -398,15 +415,21 @@ static void streams_count(void **state)
 	static uint32_t words[256 << 10];
 	unsigned done = 0, refused = 0;
 	int tickets[32];
+	uint64_t at;
 
 	(void)state;
 	device_begin(&(struct device_setup){.memory = 256 << 20, .args = {"--max-hostmem=16M"}});
 	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	at = guest_alloc(&dev.guest, 8, 8);
 	for (unsigned round = 0; round < 2; round++) {
-		done = refused = 0;
-		tell_word(STAND_IN_SLEEP, 500);
+		uint32_t *go = guest_ptr(&dev.guest, at + round * 4, 4);
+
+		done = refused = *go = 0;
+		tell_word(STAND_IN_WATCH, (uint32_t)(at + round * 4));
 		for (unsigned i = 0; i < 32; i++)
 			tickets[i] = tell(words, sizeof(words) / 4 - 64);
+		device_settle();
+		*go = 1;
 		for (unsigned i = 0; i < 32; i++) {
 			int r = gpu_driver_collect(&dev.gpu, tickets[i]);
 
@@ -490,6 +513,7 @@ int main(int argc, char **argv)
 		TEST(does_not_come_back),
 		TEST(spins),
 		TEST(sleeps_for_ever),
+		TEST(is_idle),
 		TEST(spins_unseen),
 		TEST(eats),
 		TEST(streams_count),

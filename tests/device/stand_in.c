@@ -321,6 +321,17 @@ static uint32_t eat(void)
 	return 0;
 }
 
+static void watch(uint32_t gpa)
+{
+	unsigned hint = 0;
+	struct iovec word;
+
+	if (gmem_iov(inside.mem, &hint, gpa, sizeof(uint32_t), &word, 1) != 1)
+		return;
+	while (!*(volatile uint32_t *)word.iov_base)
+		usleep(1000);
+}
+
 static void spin(void)
 {
 	for (volatile unsigned i = 0;; i++)
@@ -343,6 +354,9 @@ static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_me
 	switch (n ? words[0] : 0) {
 	case STAND_IN_SLEEP:
 		usleep(words[1] * 1000);
+		return 0;
+	case STAND_IN_WATCH:
+		watch(words[1]);
 		return 0;
 	case STAND_IN_WAIT:
 		poll(&(struct pollfd){inside.sock, POLLIN, 0}, 1, -1);

@@ -4,6 +4,7 @@
 enum stand_in {
 	STAND_IN_NOTHING,
 	STAND_IN_SLEEP, // so many ms
+	STAND_IN_WATCH, // until the guest's word at this address is not 0
 	STAND_IN_WAIT,  // until it is asked for something else
 	STAND_IN_CRASH,
 	STAND_IN_END,
