@@ -8,12 +8,15 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <linux/virtio_ring.h>
 
 #include "common/bytes.h"
+#include "common/fd.h"
 #include "fuzz.h"
 #include "gpu/device_3d.h"
 #include "gpu_rig.h"
@@ -21,7 +24,7 @@
 enum { RECORDS_MAX = 200, ASKED_MAX = 1024, MAX_HOSTMEM = 8 << 20 };
 enum { RING_SIZE = RENDERER_RING_DATA + RENDERER_RING_BYTES };
 
-enum flags { FLAG_EVENT_IDX = 1, FLAG_NO_PEER = 2, FLAG_RING_FULL = 4 };
+enum flags { FLAG_EVENT_IDX = 1, FLAG_NO_PEER = 2, FLAG_RING_FULL = 4, FLAG_SMALL_FILES = 8 };
 
 enum record {
 	CONTROL,
@@ -57,8 +60,10 @@ static struct process {
 	struct renderer_message asked[ASKED_MAX];
 	unsigned n, full; // so many messages it does not take
 	struct renderer_ring *ring;
+	int exported; // the last blob's file, or -1
+	off_t exported_size;
 	bool doomed;
-} process;
+} process = {.exported = -1};
 
 int __wrap_part_init(struct part *p, struct loop *loop, struct nursery *n);
 void __wrap_part_finish(struct part *p);
@@ -67,18 +72,17 @@ void __wrap_part_kill(struct part *p, const char *why);
 bool __wrap_part_restart(struct part *p);
 int64_t __wrap_part_cpu_time(const struct part *p);
 
-static void say(const void *bytes, size_t len)
+/* With a descriptor, which it may take, or -1. */
+static void say(const void *bytes, size_t len, int fd)
 {
-	int fd = -1;
-
-	if (!part_is_there(process.part) || process.doomed)
-		return;
-	process.part->message(process.part, bytes, len, &fd);
+	if (part_is_there(process.part) && !process.doomed)
+		process.part->message(process.part, bytes, len, &fd);
+	fd_close(&fd);
 }
 
-static void answer(uint32_t what, uint32_t seq, uint32_t result)
+static void answer(const struct renderer_answer *a, int fd)
 {
-	say(&(struct renderer_answer){what, seq, result}, sizeof(struct renderer_answer));
+	say(a, sizeof(*a), fd);
 }
 
 static void begin(void)
@@ -86,11 +90,12 @@ static void begin(void)
 	static const struct renderer_capset capset = {RENDERER_CAPSET, 2, 1, 8, "capset"};
 	struct part *p = process.part;
 
-	process = (struct process){.part = p};
+	process =
+		(struct process){.part = p, .exported = -1, .exported_size = process.exported_size};
 	p->source.loop = p->loop;
 	p->begun(p);
-	say(&capset, sizeof(capset));
-	answer(RENDERER_READY, 0, 0);
+	say(&capset, sizeof(capset), -1);
+	answer(&(struct renderer_answer){.what = RENDERER_READY}, -1);
 }
 
 static void let_go(void)
@@ -98,6 +103,7 @@ static void let_go(void)
 	if (process.ring)
 		munmap(process.ring, RING_SIZE);
 	process.ring = NULL;
+	fd_close(&process.exported);
 	process.n = 0;
 	process.part->source.loop = NULL;
 }
@@ -115,7 +121,7 @@ int __wrap_part_init(struct part *p, struct loop *loop, struct nursery *n)
 {
 	FUZZ_CHECK(!n);
 	p->loop = loop;
-	process = (struct process){.part = p};
+	process.part = p;
 	begin();
 	return 0;
 }
@@ -162,7 +168,8 @@ int __wrap_part_send(struct part *p, const void *bytes, size_t len, int fd)
 	}
 	if (m.what == RENDERER_HELLO)
 		take_hello(fd);
-	else if (m.what == RENDERER_SUBMIT || m.what == RENDERER_BACKING_ATTACH)
+	else if (m.what == RENDERER_SUBMIT || m.what == RENDERER_BACKING_ATTACH
+		|| m.what == RENDERER_BLOB)
 		check_bytes(&m, fd);
 	FUZZ_CHECK(process.ring);
 	FUZZ_CHECK(!process.n || m.seq == process.asked[process.n - 1].seq + 1);
@@ -193,15 +200,36 @@ int64_t __wrap_part_cpu_time(const struct part *p)
 
 /* ---- what it says ---- */
 
+/* A file like that of a blob; what was given last time is smaller now. */
+static int export_file(void)
+{
+	if (process.exported >= 0)
+		FUZZ_CHECK(ftruncate(process.exported, process.exported_size / 2) == 0);
+	fd_close(&process.exported);
+	process.exported = memfd_create("blob", MFD_CLOEXEC);
+	FUZZ_CHECK(process.exported >= 0);
+	FUZZ_CHECK(ftruncate(process.exported, process.exported_size) == 0);
+	return fcntl(process.exported, F_DUPFD_CLOEXEC, 0);
+}
+
 static void answer_some(unsigned n, uint32_t result)
 {
+	struct renderer_answer a = {.result = result};
+
 	for (; n && process.n; n--) {
 		const struct renderer_message m = process.asked[0];
 
 		memmove(process.asked, process.asked + 1, --process.n * sizeof(m));
 		if (m.ring_end)
 			process.ring->consumed = m.ring_end;
-		answer(m.fence && !result ? RENDERER_FENCE : RENDERER_DONE, m.seq, result);
+		a.what = result                     ? RENDERER_DONE
+			: m.what == RENDERER_EXPORT ? RENDERER_EXPORTED
+			: m.fence                   ? RENDERER_FENCE
+						    : RENDERER_DONE;
+		a.seq = m.seq;
+		a.ctx = m.ctx;
+		a.ring = m.ring;
+		answer(&a, a.what == RENDERER_EXPORTED ? export_file() : -1);
 	}
 }
 
@@ -210,16 +238,22 @@ static void say_anything(struct run *r)
 	size_t len = fuzz_u16(&r->in) % (PART_MESSAGE_MAX + 1);
 	const uint8_t *bytes = fuzz_take(&r->in, &len);
 
-	say(bytes, len);
+	say(bytes, len, -1);
 }
 
 /* About what it was asked last, a little before or after. */
 static void lie(struct run *r)
 {
-	const uint32_t what = fuzz_u8(&r->in) % 6,
-		       seq = r->remote.seq + (uint32_t)(int8_t)fuzz_u8(&r->in);
+	struct renderer_answer a = {.what = fuzz_u8(&r->in) % 7};
+	uint8_t how;
 
-	answer(what, seq, fuzz_u8(&r->in) & 1 ? fuzz_u32(&r->in) : 0x1200u + fuzz_u8(&r->in) % 8);
+	a.seq = r->remote.seq + (uint32_t)(int8_t)fuzz_u8(&r->in);
+	how = fuzz_u8(&r->in);
+	a.result = how & 1 ? fuzz_u32(&r->in) : 0x1200u + fuzz_u8(&r->in) % 8;
+	a.ring = how & 2 ? fuzz_u8(&r->in) : RENDERER_GLOBAL;
+	a.ctx = how & 4 ? fuzz_u8(&r->in) : 0;
+	a.offset = how & 8 ? (uint64_t)fuzz_u32(&r->in) << fuzz_u8(&r->in) % 33 : 0;
+	answer(&a, how & 16 ? export_file() : -1);
 }
 
 static void consume(struct run *r)
@@ -334,6 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.high_is_there = true,
 		.remote = {.lost = on_lost, .patience = INT64_MAX / 16}};
 	flags = fuzz_u8(&r.in);
+	process.exported_size = flags & FLAG_SMALL_FILES ? 4096 : 1 << 20;
 	gmem_keep_fds = true;
 	r.g.remote = &r.remote;
 	gpu_rig_init(

@@ -59,12 +59,13 @@ void gpu_rig_init(struct gpu_rig *g, uint64_t features, uint64_t max_hostmem, st
 	const struct gpu_config cfg = {.outputs = {{640, 480}, {320, 200}},
 		.n_outputs = 2,
 		.max_hostmem = max_hostmem,
+		.hostmem = g->remote ? GPU_RIG_WINDOW : 0,
 		.max_resources = 16};
 
 	*g = (struct gpu_rig){.remote = g->remote,
 		.peer.fd = -1,
 		.rings = {.n = GPU_QUEUES, .check = check_answer}};
-	rings_init(&g->rings, &gpu_vhu_device, &g->gpu);
+	rings_init(&g->rings, NULL, NULL);
 	gpu_device_init(&g->gpu, &cfg);
 	gpu_device_add_display(&g->gpu, display_qemu_create(g->rings.rig.loop));
 	if (g->remote) {
@@ -74,6 +75,7 @@ void gpu_rig_init(struct gpu_rig *g, uint64_t features, uint64_t max_hostmem, st
 	}
 	if (other)
 		gpu_device_add_display(&g->gpu, other);
+	rig_serve(&g->rings.rig, &g->gpu.vhu_device, &g->gpu);
 	rings_begin(&g->rings, features);
 }
 

@@ -10,7 +10,7 @@
 #include "rings.h"
 
 /* Where in the lower memory guests may keep pixels; all of the higher one is free, too. */
-enum { GPU_RIG_FREE = 128 * 1024 };
+enum { GPU_RIG_FREE = 128 * 1024, GPU_RIG_WINDOW = 1 << 20 };
 
 struct gpu_rig {
 	struct rings rings; // first

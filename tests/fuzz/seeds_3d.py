@@ -84,6 +84,16 @@ def flat(i):
     return command(0x101, i, 2, SIDE, SIDE)
 
 
+def blob(i, mem=2, flags=7, size=SIDE * SIDE * 4, pages=0, number=9):
+    return command(0x10c, i, mem, flags, pages, data=struct.pack('<QQ', number, size)
+                   + struct.pack('<QII', FREE, size & 0xffffffff, 0) * pages)
+
+
+def blob_shown(i, stride=SIDE * 4, offset=0):
+    return command(0x10d, 0, 0, SIDE, SIDE, 0, i, SIDE, SIDE, 2, 0, stride, 0, 0, 0, offset, 0, 0, 0) + command(
+        0x104, 0, 0, SIDE, SIDE, i, 0)
+
+
 FURNITURE = context() + texture(1) + backing(1) + attach(1)
 
 CONVERSATIONS = {
@@ -125,11 +135,21 @@ CONVERSATIONS = {
     'over-another': FURNITURE + texture(2) + ALL + shown(1) + shown(2) + flat(3) + shown(3) + READ + ALL
         + READ,
     'budget': FURNITURE + b''.join(texture(10 + i, 512, 512) for i in range(10)) + ALL,
+    'blobs': FURNITURE + blob(20) + blob(21, 1, pages=1) + blob(22, 3, pages=1) + ALL + blob_shown(20) + ALL
+        + blob_shown(21) + READ + blob_shown(22) + ALL + command(0x208, 20, 0, 0, 0, room=32) + ALL
+        + command(0x209, 20, 0) + command(0x102, 20, 0) + command(0x102, 21, 0) + ALL + READ,
+    'blobs-wrong': FURNITURE + blob(20) + blob_shown(20) + lie(4, 0) + blob_shown(20, 0xffffffff, 0xfffffffc)
+        + blob_shown(20) + u8(7, 4, 0, 25, *words(0), *words(0xfffffff0), 20) + blob(21, 1, pages=3) + blob(22, 9)
+        + blob(23, 2, 0xffff) + blob(24, 2, size=1 << 60) + ALL,
+    'blobs-and-memory': FURNITURE + blob(20) + blob_shown(20) + ALL + blob_shown(20, SIDE * 4, 64) + ALL
+        + RESET + FURNITURE + blob(20) + blob_shown(20) + DIE + REVIVE + blob_shown(20) + ALL + READ,
+    'rings': command(0x200, 5, 4, data=b'rings'.ljust(64, b'\0')) + ALL + stream(8, fence=1) + lie(3, 0)
+        + ALL,
     'short': b''.join(command(k, room=8) for k in range(0x200, 0x208)) + ALL,
 }
 
 
 def save_all(save):
     for name, data in CONVERSATIONS.items():
-        for flags in (0, 1, 2, 4):
+        for flags in (0, 1, 2, 4, 8):
             save('gpu_3d', f'{name}-{flags}', u8(flags) + data)
