@@ -203,7 +203,8 @@ static bool accept_format(
 {
 	if (!s->pending && !s->unsaid)
 		return true;
-	if (s->pending && (!s->fresh || !fits(s, VIDEO_OUTPUT, res, r)))
+	s->fresh = s->fresh && fits(s, VIDEO_OUTPUT, res, r);
+	if (s->pending && !s->fresh)
 		return true;
 	if (!stream_tell_output(s))
 		return false;

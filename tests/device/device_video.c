@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "driver/wait.h"
 #include "video_units.h"
 
 #define NV12 VIRTIO_VIDEO_FORMAT_NV12
@@ -171,6 +172,58 @@ static void sizes_change(void **state)
 	player_play(&p, &clip);
 	assert_int_equal(p.n_formats, COUNT(sizes));
 	expect_pictures(&p, &clip, 0);
+	player_end(&p);
+}
+
+static int make_output(uint32_t stream, uint32_t id, uint32_t bytes)
+{
+	const struct video_piece piece = {guest_alloc(&vx.guest, bytes, 4096), bytes};
+	const struct video_memory m = {
+		VIRTIO_VIDEO_PLANES_LAYOUT_SINGLE_BUFFER, 1, {0}, {1}, &piece};
+
+	return video_resource(&vx.video, stream, OUTPUT, id, &m);
+}
+
+static uint32_t flags_of(int ticket)
+{
+	struct virtio_video_resource_queue_resp resp;
+
+	assert_int_equal(video_driver_collect(&vx.video, ticket), OK_QUEUE);
+	memcpy(&resp, vx.video.resp, sizeof(resp));
+	return le32toh(resp.flags);
+}
+
+/* A picture waits until no buffer from before is queued, and is not put into one that is too small. */
+static void old_buffers_hold_it_back(void **state)
+{
+	struct player p = {.stream = 8, .coded = H264};
+	const uint32_t bytes = 64 * 48 * 3 / 2;
+	int before, too_small, large;
+
+	(void)state;
+	make_clip(&clip, 1, 64, 48);
+	player_begin(&p);
+	assert_int_equal(make_output(8, 1, 100), OK);
+	assert_int_equal(make_output(8, 2, bytes - 1), OK);
+	assert_int_equal(make_output(8, 3, bytes), OK);
+	before = video_queue_output(&vx.video, 8, 1);
+	player_push(&p, &clip);
+	while (vx.video.event_count == 0)
+		assert_true(video_driver_wait(&vx.video, WAIT_DEFAULT) > 0);
+	large = video_queue_output(&vx.video, 8, 3);
+	assert_int_equal(video_clear(&vx.video, 8, OUTPUT), OK);
+	assert_int_equal(flags_of(before), VIRTIO_VIDEO_BUFFER_FLAG_ERR);
+	assert_int_equal(flags_of(large), VIRTIO_VIDEO_BUFFER_FLAG_ERR);
+
+	too_small = video_queue_output(&vx.video, 8, 2);
+	large = video_queue_output(&vx.video, 8, 3);
+	assert_int_equal(video_clear(&vx.video, 8, OUTPUT), OK);
+	assert_int_equal(flags_of(too_small), VIRTIO_VIDEO_BUFFER_FLAG_ERR);
+	assert_int_equal(flags_of(large), VIRTIO_VIDEO_BUFFER_FLAG_ERR);
+
+	large = video_queue_output(&vx.video, 8, 3);
+	assert_int_equal(flags_of(large), 0);
+	vx.video.event_count = 0;
 	player_end(&p);
 }
 
@@ -596,6 +649,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(parameters, begin, end),
 		cmocka_unit_test_setup_teardown(memories_and_formats, begin, end),
 		cmocka_unit_test_setup_teardown(sizes_change, begin, end),
+		cmocka_unit_test_setup_teardown(old_buffers_hold_it_back, begin, end),
 		cmocka_unit_test_setup_teardown(drains, begin, end),
 		cmocka_unit_test_setup_teardown(drains_at_the_beginning, begin, end),
 		cmocka_unit_test_setup_teardown(drains_once_at_a_time, begin, end),
