@@ -340,17 +340,17 @@ static GstCaps *number_caps(void)
 	return gst_static_caps_get(&caps);
 }
 
-/* The duration says whether the unit stands alone. */
+/* The duration says whether the unit stands alone, which a parser knows. */
 static GstPadProbeReturn on_unit(GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
+	const struct gst *g = data;
 	GstBuffer *buffer = gst_buffer_make_writable(GST_PAD_PROBE_INFO_BUFFER(info));
 	GstCaps *caps = number_caps();
 
 	(void)pad;
-	(void)data;
 	if (GST_BUFFER_PTS_IS_VALID(buffer))
 		gst_buffer_add_reference_timestamp_meta(buffer, caps, GST_BUFFER_PTS(buffer),
-			!GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT));
+			g->parser && !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT));
 	gst_caps_unref(caps);
 	GST_PAD_PROBE_INFO_DATA(info) = buffer;
 	return GST_PAD_PROBE_OK;
@@ -481,7 +481,7 @@ static bool link_chain(struct gst *g)
 	GstElement *first = g->parser ? g->parser : g->decoder;
 	GstPad *sink = gst_element_get_static_pad(g->decoder, "sink");
 	gulong probe =
-		sink ? gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_BUFFER, on_unit, NULL, NULL) : 0;
+		sink ? gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_BUFFER, on_unit, g, NULL) : 0;
 
 	gst_clear_object(&sink);
 	return probe

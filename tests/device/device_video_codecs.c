@@ -104,6 +104,15 @@ static void compare(const struct rig *r, const struct clip_pictures *wanted, boo
 	assert_int_equal(r->n_pictures, wanted->n);
 }
 
+/* The first picture stands alone, and the next one does not; who has no parser says neither. */
+static void check_keys(const struct sample *s, const struct rig *r)
+{
+	bool knows = strstr(s->decoder, "parse");
+
+	assert_int_equal(!!(r->pictures[0].flags & ENGINE_KEY), knows);
+	assert_false(r->pictures[1].flags & ENGINE_KEY);
+}
+
 /* Each unit has its picture. */
 static void check_timestamps(const struct rig *r, const struct clip *c)
 {
@@ -126,6 +135,7 @@ static void try(const struct sample *s, const struct clip *c, uint32_t fourcc,
 	assert_int_equal(rig_drain(&r), 0);
 	compare(&r, wanted, has_timestamps(s));
 	check_timestamps(&r, c);
+	check_keys(s, &r);
 	assert_int_equal(r.n_lasts, 1);
 	rig_close(&r);
 }
@@ -391,6 +401,33 @@ static void test_damaged(void **state)
 	}
 }
 
+static unsigned count(const char *of)
+{
+	char path[64];
+	DIR *dir;
+	unsigned n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", rig_nursery.pid, of);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+/* What streams are forked from has the library, and neither a thread of it nor a descriptor. */
+static void test_prepared(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12};
+
+	(void)state;
+	rig_open(&r, ENGINE_VP8, "");
+	assert_int_equal(count("task"), 1);
+	assert_int_equal(count("fd"), 5); // of the standard, the daemon's and for signals
+	rig_close(&r);
+}
+
 static void test_list(void **state)
 {
 	struct engine_list l;
@@ -430,6 +467,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_prepared),
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_life),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
 
@@ -173,6 +174,45 @@ void clip_decode(struct clip_pictures *p, const struct clip *c, const char *caps
 	push_all(pipeline, c);
 	run_to_end(pipeline);
 	g_free(all);
+}
+
+static void on_counted(GstElement *sink, GstBuffer *buffer, GstPad *pad, void *data)
+{
+	(void)sink;
+	(void)buffer;
+	(void)pad;
+	++*(unsigned *)data;
+}
+
+static double cpu_ms_now(void)
+{
+	struct rusage use;
+
+	getrusage(RUSAGE_SELF, &use);
+	return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e3
+		+ (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e3;
+}
+
+unsigned clip_run(const struct clip *c, const char *caps, const char *elements, const char *format,
+	double *wall_ms, double *cpu_ms)
+{
+	char *convert =
+		g_strdup_printf("! videoconvert n-threads=1 ! video/x-raw,format=%s", format);
+	char *all = g_strdup_printf("appsrc name=in format=time max-bytes=0 caps=\"%s\" ! %s %s",
+		caps, elements, format[0] ? convert : "");
+	unsigned n = 0;
+	GstElement *pipeline = launch(all, G_CALLBACK(on_counted), &n);
+	gint64 begin;
+
+	push_all(pipeline, c);
+	*cpu_ms = cpu_ms_now();
+	begin = g_get_monotonic_time();
+	run_to_end(pipeline);
+	*wall_ms = (double)(g_get_monotonic_time() - begin) / 1e3;
+	*cpu_ms = cpu_ms_now() - *cpu_ms;
+	g_free(convert);
+	g_free(all);
+	return n;
 }
 
 void clip_free_pictures(struct clip_pictures *p)

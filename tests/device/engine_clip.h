@@ -59,4 +59,8 @@ void clip_free(struct clip *c);
 /* Decodes by `elements` ("h264parse ! avdec_h264") to a format of GStreamer's name. */
 void clip_decode(struct clip_pictures *p, const struct clip *c, const char *caps,
 	const char *elements, const char *format);
+/* As clip_decode() without a look at the pictures; "" as the format: as they are decoded. How many, and how
+ * long it took. */
+unsigned clip_run(const struct clip *c, const char *caps, const char *elements, const char *format,
+	double *wall_ms, double *cpu_ms);
 void clip_free_pictures(struct clip_pictures *p);

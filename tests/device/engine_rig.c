@@ -270,7 +270,7 @@ static void on_picture(struct rig *r, struct rig_buffer *b, const struct engine_
 
 	assert_true(r->n_pictures < RIG_PICTURES_MAX);
 	*p = (struct rig_picture){r->format.format.crop_width, r->format.format.crop_height,
-		a->picture.flags, a->picture.timestamp, hash_picture(r, b)};
+		a->picture.flags, a->picture.timestamp, r->unread ? 0 : hash_picture(r, b)};
 	r->n_pictures++;
 }
 

@@ -39,6 +39,7 @@ struct rig {
 	enum rig_memory memory;
 	uint32_t fourcc;
 	unsigned n_pixels;  // buffers that are queued for pictures
+	bool unread;        // pictures are counted only
 	bool pieces;        // of bitstream, and not whole units
 	bool pixels_queued; // false: what comes back is not queued again, and nothing is at first
 
