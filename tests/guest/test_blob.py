@@ -59,12 +59,12 @@ class Window(Blobs):
 
     def test_reset(self):
         """With blobs mapped: QEMU forgets them, and the window is as new."""
-        before = self.m.fds()
+        before = self.m.gpu.descriptors()
         for _ in range(2):
             self.m.vm.spawn("/share/blob 30; sleep 1000")
             self.m.vm.reset()
             self.assertEqual(len(self.look(30)), 30)
-        self.assertEqual(self.m.fds(), before)
+        self.assertEqual(self.m.gpu.descriptors(), before)
 
 
 del GuestTest, Blobs  # they have no machine
