@@ -15,14 +15,17 @@ enum { CURSOR_SIDE = 64 };
 
 void gpu_blob_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
-	if (cmd->r.create_blob.mem == VIRTIO_GPU_BLOB_MEM_GUEST)
+	uint32_t mem = cmd->r.create_blob.mem;
+	bool of_host = mem == VIRTIO_GPU_BLOB_MEM_HOST3D || mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
+
+	if (of_host && gpu->n_renderers)
+		gpu_3d_create_blob(gpu, cmd);
+	else if (of_host)
+		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	else
 		gpu_cmd_end(cmd,
 			gpu_resource_create_blob(&gpu->resources, cmd->req.mem, &cmd->r,
 				vq_req_out(&cmd->req), cmd->req.n_out));
-	else if (gpu->n_renderers)
-		gpu_3d_create_blob(gpu, cmd);
-	else
-		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 }
 
 /* ---- what is shown ---- */
