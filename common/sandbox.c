@@ -323,6 +323,78 @@ int sandbox_enter(enum sandbox_mode mode, const struct sandbox_profile *profile)
 	return required ? r : 0;
 }
 
+/* ---- another program ---- */
+
+enum {
+	RUN_RIGHTS = READ_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE,
+	DEVICE_RIGHTS = RUN_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE
+};
+
+static int allow_below(int ruleset, const char *path, uint64_t rights)
+{
+	_cleanup_fd_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
+
+	if (fd < 0)
+		return -errno;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
+		? -errno
+		: 0;
+}
+
+static int restrict_writing(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	struct ruleset_attr attr = everything(abi);
+	_cleanup_fd_ int ruleset = -1;
+	int r;
+
+	if (abi < 1)
+		return -errno;
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (ruleset < 0)
+		return -errno;
+	r = allow_below(ruleset, "/", RUN_RIGHTS);
+	if (r == 0)
+		r = allow_below(ruleset, "/dev", DEVICE_RIGHTS);
+	if (r < 0)
+		return r;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+}
+
+/* What a library that draws has no need of, and who has taken it over would like. */
+static const char *const never[] = {"add_key", "bind", "bpf", "connect", "fanotify_init",
+	"io_uring_enter", "io_uring_register", "io_uring_setup", "kcmp", "keyctl", "mount",
+	"move_mount", "open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd",
+	"pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "request_key", "setns",
+	"umount2", "unshare", "userfaultfd", NULL};
+
+static int deny_calls(void)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+	int r = f ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = add_all(f, REFUSE(EACCES), never);
+	if (r == 0)
+		r = seccomp_load(f);
+	seccomp_release(f);
+	return r;
+}
+
+int sandbox_become(enum sandbox_mode mode)
+{
+	bool required = mode != SANDBOX_AUTO;
+	int r;
+
+	if (mode == SANDBOX_LOG || mode == SANDBOX_NONE)
+		return 0;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	restrict_writing(); // where there is Landlock
+	r = deny_calls();
+	return required ? r : 0;
+}
+
 /* ---- the remover ---- */
 
 /* In the new process, which has all that ours had. */

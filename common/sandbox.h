@@ -39,6 +39,14 @@ struct sandbox_profile {
  */
 int sandbox_enter(enum sandbox_mode mode, const struct sandbox_profile *profile);
 
+/*
+ * For a process that is about to become another program, which is then alone with a guest and has files to
+ * load and may start more of itself. Weaker: it can read and run what its user can, write to devices only, talk
+ * to whom it has a socket to, and look into no other process. With SANDBOX_LOG and SANDBOX_NONE nothing. 0 or
+ * negative errno; with SANDBOX_AUTO what this kernel or container refuses is done without.
+ */
+int sandbox_become(enum sandbox_mode mode);
+
 /* A process that removes a file when ours ends, however it does: from inside it cannot be done. */
 struct sandbox_remover {
 	pid_t pid;

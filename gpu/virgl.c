@@ -25,6 +25,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "inside.h"
+#include "render_server.h"
 
 /* What virgl_hw.h calls so; it is not installed. */
 struct virgl_box {
@@ -393,10 +394,22 @@ static uint32_t tell_capsets(void)
 								    : 0;
 }
 
+static enum sandbox_mode seccomp;
+
+/* Without one the library would start it, in no sandbox, and with our standard error. */
+static int on_server(void *cookie, uint32_t version)
+{
+	(void)cookie;
+	(void)version;
+	return render_server_start(seccomp);
+}
+
 static int begin(void)
 {
-	static struct virgl_renderer_callbacks callbacks = {
-		.version = 3, .write_fence = on_fence, .write_context_fence = on_context_fence};
+	static struct virgl_renderer_callbacks callbacks = {.version = 3,
+		.write_fence = on_fence,
+		.write_context_fence = on_context_fence,
+		.get_server_fd = on_server};
 	int flags = VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
 
 	flags |= virgl_offers.virgl ? VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
@@ -419,6 +432,7 @@ static int run(int sock, const struct part_inside *of)
 
 	if (r < 0)
 		return 1;
+	seccomp = of->seccomp;
 	r = gmem_catch_faults();
 	if (r == 0)
 		r = begin();

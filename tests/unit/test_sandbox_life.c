@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -455,6 +457,52 @@ static void test_leaves_another_file(void **state)
 	assert_true(exists("sock"));
 }
 
+/* ---- another program ---- */
+
+/* The number of what went otherwise than it should; 0: none did. */
+static int become_and_try(void)
+{
+	struct sockaddr_un nowhere = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
+	int fd, pair[2], status;
+	pid_t child;
+
+	if (sandbox_become(SANDBOX_KILL) < 0)
+		return REFUSED;
+	fd = open("/proc/self/exe", O_RDONLY);
+	if (fd < 0)
+		return 1;
+	if (open("/dev/null", O_RDWR) < 0)
+		return 2;
+	if (has_landlock() && open(cage_path(cage.dir, "written"), O_CREAT | O_WRONLY, 0600) >= 0)
+		return 3;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0)
+		return 4;
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(fd, (const struct sockaddr *)&nowhere, sizeof(nowhere)) == 0 || errno != EACCES)
+		return 5;
+	if (ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) == 0 || errno != EACCES)
+		return 6;
+	child = fork();
+	if (child == 0)
+		execl("/bin/true", "true", NULL);
+	if (child < 0 || waitpid(child, &status, 0) < 0 || status)
+		return 7;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 8;
+}
+
+static void test_becomes_another(void **state)
+{
+	int pid = fork(), r;
+
+	(void)state;
+	if (pid == 0)
+		_exit(become_and_try() & 0xff);
+	r = cage_wait(pid);
+	if (r == (REFUSED & 0xff))
+		skip();
+	assert_int_equal(r, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, cage_setup, cage_teardown)
 
 int main(void)
@@ -462,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CAGE_TEST(works),
 		CAGE_TEST(folders),
+		TEST(becomes_another),
 		TEST(removes_at_the_end),
 		TEST(removes_when_killed),
 		TEST(leaves_another_file),
