@@ -15,6 +15,7 @@ enum {
 	SIDE_MAX = 16384,
 	BYTES_A_PIXEL = 4,
 	PAGE = 4096,
+	MOD_LINEAR = 0,
 	PIECES_MAX = 16384, // of all views: Linux allows a process some 65000 mappings
 };
 
@@ -207,6 +208,44 @@ int dbuf_view_file(
 	return -ENOMEM;
 }
 
+/* Of tiles it is not known how many bytes they take. */
+static bool fits(const struct dbuf *like, uint64_t size)
+{
+	const struct dbuf_layout l = {like->width, like->height, like->stride, like->fourcc, 0};
+	uint64_t end = dbuf_layout_end(&l);
+
+	return like->modifier != MOD_LINEAR || (end && end <= size);
+}
+
+int dbuf_import(const struct dbuf *like, int fd, struct dbuf **out)
+{
+	struct dbuf *buf;
+	off_t size;
+
+	if (!like->width || !like->height || !like->stride || like->width > SIDE_MAX
+		|| like->height > SIDE_MAX)
+		return -EINVAL;
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0)
+		return -errno;
+	if (!fits(like, (uint64_t)size))
+		return -EINVAL;
+	buf = calloc(1, sizeof(*buf));
+	if (!buf)
+		return -ENOMEM;
+	*buf = (struct dbuf){.refs = 1,
+		.width = like->width,
+		.height = like->height,
+		.stride = like->stride,
+		.fourcc = like->fourcc,
+		.modifier = like->modifier,
+		.flipped = like->flipped,
+		.fd = fd,
+		.watch = -1};
+	*out = buf;
+	return 0;
+}
+
 struct dbuf *dbuf_ref(struct dbuf *buf)
 {
 	buf->refs++;
@@ -224,7 +263,9 @@ void dbuf_unref(struct dbuf *buf)
 	if (buf->size)
 		munmap(buf->map, buf->size);
 	fd_close(&buf->fd);
-	buf->budget->pieces -= buf->pieces;
-	dbuf_uncharge(buf->budget, buf->size);
+	if (buf->budget) {
+		buf->budget->pieces -= buf->pieces;
+		dbuf_uncharge(buf->budget, buf->size);
+	}
 	free(buf);
 }

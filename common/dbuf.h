@@ -6,10 +6,11 @@
  * display, a part or another daemon can map the very same pages.
  *
  * Others are views of memory that is somebody else's: the guest's pages, side by side, or a file. What is
- * in them may change at any time.
+ * in them may change at any time. And there are dmabufs of a GPU's, which are not mapped here.
  *
  * One plane of 4 bytes a pixel. References are of the loop's thread only.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -25,10 +26,13 @@ struct dbuf {
 	uint32_t width, height; // pixels
 	uint32_t stride;        // bytes a row
 	uint32_t fourcc;        // DRM_FORMAT_*
-	int fd;                 // memfd of `size` bytes; -1: a view
-	uint8_t *map;  // where the first row begins, readable; a view is not to be written to
-	uint64_t size; // bytes, whole pages; 0: a view
-	struct dbuf_budget *budget;
+	uint64_t modifier;      // DRM_FORMAT_MOD_*: how a dmabuf lies in memory
+	bool flipped;           // its first row is the lowest
+	int fd;                 // memfd of `size` bytes, or a dmabuf; -1: a view
+	uint8_t *
+		map; // where the first row begins, readable; a view is not to be written to; NULL: a dmabuf
+	uint64_t size;              // bytes, whole pages; 0: a view or a dmabuf
+	struct dbuf_budget *budget; // NULL: a dmabuf
 	/* Of a view. */
 	uint8_t *mapping;
 	uint64_t mapped; // bytes
@@ -65,6 +69,13 @@ int dbuf_view_pages(struct dbuf_budget *budget, const struct dbuf_layout *l,
 /* A view of a file, which has to be large enough; fd stays the caller's. */
 int dbuf_view_file(
 	struct dbuf_budget *budget, const struct dbuf_layout *l, int fd, struct dbuf **out);
+
+/*
+ * A dmabuf that somebody else has made, of the measures, stride, fourcc, modifier and direction in
+ * `like`, from its beginning on. fd is owned by the buffer unless this fails: -EINVAL for measures that
+ * cannot be or do not fit into it, else what the kernel says of it.
+ */
+int dbuf_import(const struct dbuf *like, int fd, struct dbuf **out);
 
 struct dbuf *dbuf_ref(struct dbuf *buf);
 void dbuf_unref(struct dbuf *buf); // NULL is fine

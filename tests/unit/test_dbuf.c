@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "unit.h"
 #include "common/dbuf.h"
+#include "common/fd.h"
 #include "common/gmem.h"
 
 #include <errno.h>
@@ -199,12 +200,53 @@ static int teardown(void **state)
 
 #define WITH_MEMORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_import(void **state)
+{
+	enum { SIZE = 64 * 4 * 31 + 50 * 4 };
+	const struct dbuf good = {
+		.width = 50, .height = 32, .stride = 64 * 4, .fourcc = FOURCC, .flipped = true};
+	const struct bad {
+		uint32_t width, height, stride;
+	} bad[] = {{0, 32, 256}, {50, 0, 256}, {50, 32, 0}, {50, 32, 199}, {51, 32, 256},
+		{50, 33, 256}, {50, 32, 257}, {50, 32, UINT32_MAX}, {16385, 1, UINT32_MAX},
+		{1, 16385, 4}};
+	unsigned before = count_fds();
+	int fd = fd_memfd("test", SIZE), pair[2];
+	struct dbuf *buf = NULL, like;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		like = good;
+		like.width = bad[i].width;
+		like.height = bad[i].height;
+		like.stride = bad[i].stride;
+		assert_int_equal(dbuf_import(&like, fd, &buf), -EINVAL);
+	}
+	assert_int_equal(dbuf_import(&good, -1, &buf), -EBADF);
+	assert_int_equal(pipe(pair), 0);
+	assert_int_equal(dbuf_import(&good, pair[0], &buf), -ESPIPE);
+	close(pair[0]);
+	close(pair[1]);
+	assert_int_equal(dbuf_import(&good, fd, &buf), 0);
+	assert_true(buf->fd == fd && buf->width == 50 && buf->height == 32 && buf->stride == 256
+		&& buf->fourcc == FOURCC && !buf->modifier && buf->flipped && !buf->map);
+	dbuf_unref(buf);
+	assert_int_equal(count_fds(), before);
+	like = good;
+	like.modifier = 1; // tiles: who knows how many
+	like.stride = 1;
+	assert_int_equal(dbuf_import(&like, fd_memfd("test", 1), &buf), 0);
+	dbuf_unref(buf);
+	assert_int_equal(count_fds(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_import),
 		WITH_MEMORY(test_view),
 		WITH_MEMORY(test_no_view),
 		WITH_MEMORY(test_view_of_file),
