@@ -43,6 +43,7 @@ struct part_kind {
 	/* NULL, or what is done once, before any part is forked, so that each begins with it: loading a
 	 * library. It leaves no thread and no descriptor behind. */
 	void (*prepare)(void);
+	const char *device; // a path, for the inside to open before it locks itself in; NULL: none
 };
 
 /* What the inside is given. */

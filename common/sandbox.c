@@ -149,7 +149,8 @@ static const char *const refused[] = {"chdir", "connect", "creat", "getcwd", "in
 /* Allowed when paths are named, which Landlock looks at then; else refused. */
 #define BY_PATH UINT32_MAX
 /* Allowed when the profile says so; else refused. */
-#define NEW_CODE (UINT32_MAX - 1)
+#define NEW_CODE  (UINT32_MAX - 1)
+#define DRIVE_GPU (UINT32_MAX - 2)
 
 /* The arguments of a call, of which an int is the lower half of its register. */
 #define HAS(n, mask, value)                                                                        \
@@ -157,6 +158,8 @@ static const char *const refused[] = {"chdir", "connect", "creat", "getcwd", "in
 		(n), SCMP_CMP_MASKED_EQ, (mask), (value)                                           \
 	}
 #define IS(n, value) HAS(n, UINT32_MAX, (uint32_t)(value))
+/* All requests of one kind, which is their second byte. */
+#define IOCTLS(kind) HAS(1, 0xff00, (kind) << 8)
 
 #define CLONE_NEW_ALL                                                                              \
 	(CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID                \
@@ -194,6 +197,11 @@ static const struct rule {
 	{"ioctl", SCMP_ACT_ALLOW, {IS(1, TCGETS)}}, // stdio: is it a terminal?
 	{"ioctl", SCMP_ACT_ALLOW, {IS(1, FIONREAD)}},
 	{"ioctl", SCMP_ACT_ALLOW, {IS(1, FIONBIO)}},
+	/* A driver's: the render node, the dmabufs that it shares, their fences. */
+	{"ioctl", DRIVE_GPU, {IOCTLS('d')}},
+	{"ioctl", DRIVE_GPU, {IOCTLS('b')}},
+	{"ioctl", DRIVE_GPU, {IOCTLS('>')}},
+	{"ioctl", DRIVE_GPU, {IOCTLS('u')}}, // buffers of memory, where the processor draws
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_SET_NAME)}},
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_GET_NAME)}},
 	{"prctl", SCMP_ACT_ALLOW, {IS(0, PR_SET_TIMERSLACK)}},
@@ -229,6 +237,8 @@ static uint32_t resolve_action(uint32_t action, const struct sandbox_profile *pr
 {
 	if (action == BY_PATH)
 		return profile->paths[0].path ? SCMP_ACT_ALLOW : REFUSE(EACCES);
+	if (action == DRIVE_GPU)
+		return profile->drives_gpu ? SCMP_ACT_ALLOW : REFUSE(EACCES);
 	if (action == NEW_CODE)
 		return profile->makes_code ? SCMP_ACT_ALLOW : REFUSE(EACCES);
 	return action;

@@ -27,6 +27,7 @@ struct sandbox_path {
 
 struct sandbox_profile {
 	bool makes_code; // memory may be made executable: a compiler of shaders is inside
+	bool drives_gpu; // a render node is open and may be asked anything, and so may dmabufs
 	struct sandbox_path paths[SANDBOX_PATHS_MAX + 1];
 };
 

@@ -3,14 +3,17 @@
 #define _GNU_SOURCE
 #include "cage.h"
 
+#include <drm.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-buf.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -342,6 +345,40 @@ static void test_makes_code(void **state)
 	cage_assert(SANDBOX_KILL, &file, EACCES);
 }
 
+static int ask_driver(void)
+{
+	return cage_result(ioctl(STDIN_FILENO, DRM_IOCTL_VERSION, NULL));
+}
+
+static int ask_dmabuf(void)
+{
+	return cage_result(ioctl(STDIN_FILENO, DMA_BUF_IOCTL_SYNC, NULL));
+}
+
+static int type_for_user(void)
+{
+	return cage_result(ioctl(STDIN_FILENO, TIOCSTI, "x"));
+}
+
+/* Standard input is no GPU: what is let through is refused by the kernel. */
+static void test_drives_gpu(void **state)
+{
+	const struct cage_attempt driver[] = {
+		{"of the driver", NULL, ask_driver}, {"of a dmabuf", NULL, ask_dmabuf}};
+	const struct cage_attempt other = {"of a terminal", NULL, type_for_user};
+
+	(void)state;
+	CAGE_SKIP;
+	for (unsigned i = 0; i < 2; i++) {
+		cage.profile.drives_gpu = false;
+		cage_assert(SANDBOX_KILL, &driver[i], EACCES);
+		cage.profile.drives_gpu = true;
+		assert_int_not_equal(cage_try(SANDBOX_KILL, &driver[i]), EACCES);
+		assert_true(cage_try(SANDBOX_KILL, &driver[i]) < REFUSED);
+	}
+	cage_assert(SANDBOX_KILL, &other, SIGNALLED + SIGSYS);
+}
+
 /* ---- a thread that was there before ---- */
 
 static int went, came, thread_errno;
@@ -477,6 +514,7 @@ int main(void)
 		CAGE_TEST(denied),
 		CAGE_TEST(possible_without),
 		CAGE_TEST(makes_code),
+		CAGE_TEST(drives_gpu),
 		CAGE_TEST(threads_from_before),
 		CAGE_TEST(goes_without),
 		CAGE_TEST(status),
