@@ -24,6 +24,17 @@ static struct gpu_rect bounds(const struct gpu_rect *a, const struct gpu_rect *b
 		max(a->y + a->height, b->y + b->height) - y};
 }
 
+struct gpu_rect damage_bounds(const struct damage *d)
+{
+	struct gpu_rect all = d->rects[0];
+
+	if (!d->n)
+		return (struct gpu_rect){0};
+	for (unsigned i = 1; i < d->n; i++)
+		all = bounds(&all, &d->rects[i]);
+	return all;
+}
+
 struct gpu_rect rect_intersect(const struct gpu_rect *a, const struct gpu_rect *b)
 {
 	uint32_t x = max(a->x, b->x), y = max(a->y, b->y);
@@ -58,8 +69,9 @@ void damage_add(struct damage *d, const struct gpu_rect *rect)
 		i = (unsigned)-1;
 	}
 	if (d->n == DAMAGE_RECTS) {
-		for (unsigned i = 0; i < d->n; i++)
-			r = bounds(&r, &d->rects[i]);
+		const struct gpu_rect all = damage_bounds(d);
+
+		r = bounds(&r, &all);
 		d->n = 0;
 	}
 	d->rects[d->n++] = r;

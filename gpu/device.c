@@ -109,7 +109,8 @@ static void tell_displays(struct gpu_device *gpu, unsigned id, struct gpu_resour
 	s->told_serial = res ? res->serial : 0;
 	if (res) {
 		s->told_rect = res->views[id];
-		frame = (struct gpu_frame){s->buf ? s->buf : res->buf, s->told_rect};
+		frame = (struct gpu_frame){s->buf ? s->buf : res->buf, s->told_rect,
+			gpu_resource_shows_all(res, id) ? res->dmabuf : NULL};
 	}
 	for (unsigned i = 0; i < gpu->n_displays; i++)
 		gpu->displays[i]->ops->scanout(gpu->displays[i], id, res ? &frame : NULL);
@@ -566,6 +567,7 @@ void gpu_device_add_renderer(struct gpu_device *gpu, struct remote *renderer)
 
 void gpu_device_finish(struct gpu_device *gpu)
 {
+	gpu_3d_tell_copies(gpu);
 	gpu_contexts_destroy(&gpu->contexts);
 	gpu_resource_destroy_all(&gpu->resources);
 	for (unsigned i = 0; i < gpu->n_displays; i++)

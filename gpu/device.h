@@ -33,6 +33,7 @@ struct gpu_cmd {
 	/* While the renderer has it: */
 	uint32_t seq;
 	bool by_fence;                                     // a fence answers it, unless it fails
+	uint32_t ring;                                     // on whose timeline that is
 	void (*done)(struct gpu_cmd *cmd, uint32_t error); // the answer
 	uint64_t serial;                                   // of the resource that it is about
 	uint64_t charged;                                  // bytes of a stream that found no place
@@ -65,6 +66,7 @@ struct gpu_config {
 	uint64_t
 		hostmem; // of the window in which the guest sees blobs of the renderer; 0: there is none
 	unsigned max_resources;
+	bool dmabufs; // what the renderer draws is shown as it lies, where a display can
 };
 
 struct gpu_device {
@@ -85,6 +87,9 @@ struct gpu_device {
 	unsigned n_renderers;                        // 0: 2D only
 	struct gpu_contexts contexts;
 	struct gpu_fences fences;
+	struct {
+		uint64_t frames, pixels, not_at_all;
+	} copied; // of what the renderer draws
 };
 
 /* What a device is before it has a renderer. */

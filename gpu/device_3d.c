@@ -537,6 +537,7 @@ void gpu_3d_lost(struct gpu_device *gpu, const struct remote *renderer)
 
 void gpu_3d_reset(struct gpu_device *gpu)
 {
+	gpu_3d_tell_copies(gpu);
 	gpu_contexts_destroy(&gpu->contexts);
 	for (unsigned i = 0; i < gpu->n_renderers; i++)
 		remote_reset(gpu->renderers[i]);

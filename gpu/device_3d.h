@@ -6,6 +6,8 @@
  */
 #include "device.h"
 
+struct renderer_dmabuf;
+
 /* For the command table. There is a renderer when they are called. */
 void gpu_3d_get_capset_info(struct gpu_device *gpu, struct gpu_cmd *cmd);
 void gpu_3d_get_capset(struct gpu_device *gpu, struct gpu_cmd *cmd);
@@ -38,6 +40,11 @@ uint32_t gpu_3d_show(struct gpu_device *gpu, struct gpu_resource *res);
 
 void gpu_3d_reset(struct gpu_device *gpu);
 void gpu_3d_memory(struct gpu_device *gpu, struct gmem *mem);
+/* Says in the log how many frames were copied since it was last said. */
+void gpu_3d_tell_copies(struct gpu_device *gpu);
+/* It answers with a dmabuf, whatever it may be; *fd is taken, or left. */
+void gpu_3d_dmabuf(struct gpu_device *gpu, const struct remote *renderer,
+	const struct renderer_dmabuf *d, int *fd);
 /* This renderer died. */
 void gpu_3d_lost(struct gpu_device *gpu, const struct remote *renderer);
 /* Of all renderers together. */

@@ -18,6 +18,9 @@ struct gpu_cmd;
 struct gpu_frame {
 	struct dbuf *buf;
 	struct gpu_rect rect; // within buf
+	/* All of the same as a dmabuf; NULL: there is none. buf is not up to date where each display takes
+	 * it instead. */
+	struct dbuf *dmabuf;
 };
 
 struct gpu_cursor {
@@ -48,6 +51,8 @@ struct display_ops {
 	 * answers. NULL: likewise.
 	 */
 	bool (*query)(struct display *d, struct gpu_cmd *cmd);
+	/* Shows this dmabuf (NULL: some) as it lies. NULL: never does. */
+	bool (*takes)(struct display *d, const struct dbuf *dmabuf);
 	/* Ends all commands that are held: the queue stops. */
 	void (*release)(struct display *d);
 	void (*destroy)(struct display *d);

@@ -114,6 +114,8 @@ static void on_query_reply(struct display_qemu *d)
 /* QEMU says nothing when it is asked for the EDID of a scanout that it does not have. */
 static void skip_unanswered(struct display_qemu *d)
 {
+	if (d->in.hdr.request == VHOST_USER_GPU_DMABUF_UPDATE)
+		return;
 	while (d->expected_from != d->expected_to && d->in.hdr.request != VHOST_USER_GPU_GET_EDID
 		&& d->expected[d->expected_from % REPLIES_MAX].request == VHOST_USER_GPU_GET_EDID) {
 		struct gpu_cmd *cmd = take_asked(d);
@@ -161,10 +163,24 @@ static void on_reply(struct display_qemu *d)
 	}
 }
 
+/* A frame is seen. This may be said before what was asked earlier is answered. */
+static void on_seen(struct display_qemu *d)
+{
+	struct head *h = d->showing;
+
+	d->showing = NULL;
+	h->update = IDLE;
+	display_qemu_shown(&h->sent_for);
+}
+
 static int check_reply(const struct display_qemu *d)
 {
 	const struct expected *e = &d->expected[d->expected_from % REPLIES_MAX];
 
+	if (d->in.hdr.request == VHOST_USER_GPU_DMABUF_UPDATE)
+		return d->showing && d->in.hdr.flags & VHOST_USER_GPU_REPLY_MASK && !d->in.hdr.size
+			? 0
+			: -EPROTO;
 	if (d->expected_from == d->expected_to || d->in.hdr.request != e->request
 		|| !(d->in.hdr.flags & VHOST_USER_GPU_REPLY_MASK)
 		|| d->in.hdr.size != reply_size(e))
@@ -189,10 +205,13 @@ static int receive(struct display_qemu *d)
 		if (check_reply(d) < 0)
 			return -EPROTO;
 	}
-	if (d->in.have == head + d->in.hdr.size && d->in.have > head) {
-		d->in.have = 0;
+	if (d->in.have < head || d->in.have < head + d->in.hdr.size)
+		return 1;
+	d->in.have = 0;
+	if (d->in.hdr.request == VHOST_USER_GPU_DMABUF_UPDATE)
+		on_seen(d);
+	else
 		on_reply(d);
-	}
 	return 1;
 }
 
@@ -241,8 +260,11 @@ static void disconnect(struct display_qemu *d)
 	loop_remove(&d->source);
 	fd_close(&d->sock);
 	release(&d->display);
-	for (unsigned i = 0; i < HEADS; i++)
+	for (unsigned i = 0; i < HEADS; i++) {
 		forget_update(&d->heads[i]);
+		d->heads[i].by_dmabuf = false;
+	}
+	d->showing = NULL;
 	display_qemu_message_done(&d->out);
 	d->expected_from = d->expected_to = 0;
 	d->n_asked = d->orphans = 0;
@@ -267,6 +289,7 @@ static void show_all(struct display_qemu *d)
 
 		h->cursor_changed = h->cursor != NULL;
 		h->mode_changed = h->frame.buf != NULL;
+		h->dmabuf_changed = h->frame.dmabuf != NULL;
 		h->width = h->height = 0; // it was not told of any
 		if (!h->frame.buf)
 			continue;
@@ -299,17 +322,22 @@ static void scanout(struct display *display, unsigned id, const struct gpu_frame
 {
 	struct display_qemu *d = of(display);
 	struct head *h = &d->heads[id];
-	struct dbuf *old = h->frame.buf;
+	const struct gpu_frame old = h->frame;
 
 	h->frame = frame ? *frame : (struct gpu_frame){0};
 	if (frame)
 		dbuf_ref(frame->buf);
-	dbuf_unref(old);
+	if (h->frame.dmabuf)
+		dbuf_ref(frame->dmabuf);
+	dbuf_unref(old.buf);
+	dbuf_unref(old.dmabuf);
+	h->dmabuf_changed = h->frame.dmabuf != NULL;
 	h->stale = true;
 	h->damage.n = 0;
 	h->armed = false;
 	display_qemu_shown(&h->waiting);
-	h->mode_changed = h->frame.rect.width != h->width || h->frame.rect.height != h->height;
+	h->mode_changed = h->by_dmabuf || h->frame.rect.width != h->width
+		|| h->frame.rect.height != h->height;
 	if (h->mode_changed)
 		h->sending.n = 0; // the rectangle under way is finished, others are of the past
 	if (h->mode_changed && h->update == SENDING && d->out.head != h)
@@ -386,6 +414,11 @@ static bool query(struct display *display, struct gpu_cmd *cmd)
 	return true;
 }
 
+static bool takes(struct display *display, const struct dbuf *dmabuf)
+{
+	return display_qemu_takes(of(display), dmabuf);
+}
+
 static void destroy(struct display *display)
 {
 	struct display_qemu *d = of(display);
@@ -393,6 +426,7 @@ static void destroy(struct display *display)
 	disconnect(d);
 	for (unsigned i = 0; i < HEADS; i++) {
 		dbuf_unref(d->heads[i].frame.buf);
+		dbuf_unref(d->heads[i].frame.dmabuf);
 		free(d->heads[i].cursor);
 	}
 	free(d->out.stage);
@@ -405,6 +439,7 @@ static const struct display_ops ops = {
 	.cursor = cursor,
 	.cursor_move = cursor_move,
 	.query = query,
+	.takes = takes,
 	.release = release,
 	.destroy = destroy,
 };

@@ -31,6 +31,8 @@ enum update { IDLE, SENDING, ASKING, UNACKNOWLEDGED };
 struct head {
 	struct gpu_frame frame; // frame.buf: a reference; NULL: off
 	bool mode_changed;      // SCANOUT is to be sent
+	bool dmabuf_changed;    // DMABUF_SCANOUT is to be sent
+	bool by_dmabuf;         // it was sent last
 	bool new_surface;       // it was sent, and nothing since
 	uint32_t width, height; // as last told to QEMU
 	bool stale;             // the next flush is of all
@@ -50,8 +52,9 @@ struct message {
 		struct vhost_user_gpu_header hdr;
 		uint8_t payload[sizeof(struct vhost_user_gpu_cursor_update)];
 	} bytes;
-	size_t len, sent; // of bytes, then of pixels
-	struct dbuf *buf; // a reference; NULL: no pixels
+	size_t len, sent;    // of bytes, then of pixels
+	struct dbuf *buf;    // a reference; NULL: no pixels
+	struct dbuf *dmabuf; // a reference, whose descriptor goes with the first byte; NULL: none
 	struct gpu_rect rect;
 	struct head *head;
 	uint8_t *stage; // converted rows
@@ -78,6 +81,8 @@ struct display_qemu {
 	struct message out;
 	TAILQ_HEAD(cmds, gpu_cmd) to_ask, asked;
 	unsigned n_asked, orphans; // questions without reply; those whose command has ended
+	/* Its DMABUF_UPDATE has not been acknowledged. There is one at a time: QEMU keeps no count. */
+	struct head *showing;
 	struct expected expected[REPLIES_MAX];
 	unsigned expected_from, expected_to;
 	struct {
@@ -90,6 +95,9 @@ struct display_qemu {
 		size_t have;
 	} in;
 };
+
+/* QEMU is shown this dmabuf itself, not its pixels. Which of them is known once its features are. */
+bool display_qemu_takes(const struct display_qemu *d, const struct dbuf *dmabuf);
 
 /* This flush is done, if there is one. */
 void display_qemu_shown(struct gpu_cmd **cmd);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What QEMU's display is told next, made from what has changed, and how its pixels get there. */
+#define LOG_TOPIC "display"
 #include "display_qemu.h"
 
+#include <drm_fourcc.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "common/dbuf.h"
+#include "common/log.h"
 #include "pixels.h"
 
 void display_qemu_shown(struct gpu_cmd **cmd)
@@ -51,7 +54,8 @@ static bool expect(struct display_qemu *d, enum reply what, uint32_t request, st
 
 static bool make_hello(struct display_qemu *d)
 {
-	const uint64_t wanted = d->features & BIT(VHOST_USER_GPU_PROTOCOL_F_EDID);
+	const uint64_t wanted = d->features
+		& (BIT(VHOST_USER_GPU_PROTOCOL_F_EDID) | BIT(VHOST_USER_GPU_PROTOCOL_F_DMABUF2));
 
 	if (!d->hello_sent) {
 		d->hello_sent = expect(d, REPLY_HELLO, VHOST_USER_GPU_GET_PROTOCOL_FEATURES, NULL);
@@ -103,14 +107,103 @@ static bool make_cursor(struct display_qemu *d, struct head *h)
 	return true;
 }
 
+/* ---- as a dmabuf ---- */
+
+/* Without a modifier QEMU takes the memory for linear, or asks the driver. */
+bool display_qemu_takes(const struct display_qemu *d, const struct dbuf *dmabuf)
+{
+	return d->features_sent
+		&& (!dmabuf || d->features & BIT(VHOST_USER_GPU_PROTOCOL_F_DMABUF2)
+			|| dmabuf->modifier == DRM_FORMAT_MOD_LINEAR
+			|| dmabuf->modifier == DRM_FORMAT_MOD_INVALID);
+}
+
+static bool by_dmabuf(const struct display_qemu *d, const struct head *h)
+{
+	return h->frame.dmabuf && display_qemu_takes(d, h->frame.dmabuf);
+}
+
+/* It is not known yet. */
+static bool undecided(const struct display_qemu *d, const struct head *h)
+{
+	return h->frame.dmabuf && !d->features_sent;
+}
+
+/* The first message of a dmabuf has no offset: all of it is shown. */
+static void make_dmabuf_scanout(struct display_qemu *d, struct head *h)
+{
+	const struct dbuf *b = h->frame.dmabuf;
+	const bool two = d->features & BIT(VHOST_USER_GPU_PROTOCOL_F_DMABUF2)
+		&& b->modifier != DRM_FORMAT_MOD_INVALID;
+	const struct vhost_user_gpu_dmabuf_scanout2 msg = {
+		.scanout = {.scanout_id = (uint32_t)(h - d->heads),
+			.width = b->width,
+			.height = b->height,
+			.fd_width = b->width,
+			.fd_height = b->height,
+			.fd_stride = b->stride,
+			.fd_flags = b->flipped ? VIRTIO_GPU_RESOURCE_FLAG_Y_0_TOP : 0,
+			.fd_drm_fourcc = (int32_t)b->fourcc},
+		.modifier = b->modifier};
+
+	if (!h->by_dmabuf)
+		log_info("scanout %u: %ux%u as it lies, in %.4s, modifier 0x%llx",
+			msg.scanout.scanout_id, b->width, b->height, (const char *)&b->fourcc,
+			(unsigned long long)b->modifier);
+	h->dmabuf_changed = false;
+	h->by_dmabuf = true;
+	put(&d->out, two ? VHOST_USER_GPU_DMABUF_SCANOUT2 : VHOST_USER_GPU_DMABUF_SCANOUT, &msg,
+		two ? sizeof(msg) : sizeof(msg.scanout));
+	d->out.dmabuf = dbuf_ref(h->frame.dmabuf);
+}
+
+/* QEMU lets go of the dmabuf. */
+static void make_dmabuf_off(struct display_qemu *d, struct head *h)
+{
+	const struct vhost_user_gpu_dmabuf_scanout msg = {.scanout_id = (uint32_t)(h - d->heads)};
+
+	h->by_dmabuf = false;
+	put(&d->out, VHOST_USER_GPU_DMABUF_SCANOUT, &msg, sizeof(msg));
+}
+
+/* Its acknowledgement ends the flush, and lets the next one begin. */
+static bool make_dmabuf_update(struct display_qemu *d, struct head *h)
+{
+	struct vhost_user_gpu_update msg;
+	struct gpu_rect r;
+
+	if (!h->armed || d->showing)
+		return false;
+	if (h->dmabuf_changed) {
+		make_dmabuf_scanout(d, h);
+		return true;
+	}
+	r = damage_bounds(&h->damage);
+	msg = (struct vhost_user_gpu_update){(uint32_t)(h - d->heads), r.x, r.y, r.width, r.height};
+	h->damage.n = 0;
+	h->armed = false;
+	h->sent_for = h->waiting;
+	h->waiting = NULL;
+	h->update = UNACKNOWLEDGED;
+	d->showing = h;
+	put(&d->out, VHOST_USER_GPU_DMABUF_UPDATE, &msg, sizeof(msg));
+	return true;
+}
+
+/* ---- as pixels ---- */
+
 static bool make_scanout(struct display_qemu *d, struct head *h)
 {
 	const struct vhost_user_gpu_scanout msg = {
 		(uint32_t)(h - d->heads), h->frame.rect.width, h->frame.rect.height};
 
-	if (!h->mode_changed)
+	if (!h->mode_changed || undecided(d, h) || by_dmabuf(d, h))
 		return false;
-	h->mode_changed = false;
+	if (h->by_dmabuf && !h->frame.buf) {
+		make_dmabuf_off(d, h);
+		return true;
+	}
+	h->mode_changed = h->by_dmabuf = false;
 	h->new_surface = true;
 	h->width = msg.width;
 	h->height = msg.height;
@@ -157,6 +250,10 @@ static void make_rect(struct display_qemu *d, struct head *h)
 
 static bool make_update(struct display_qemu *d, struct head *h)
 {
+	if (undecided(d, h))
+		return false;
+	if (h->update == IDLE && by_dmabuf(d, h))
+		return make_dmabuf_update(d, h);
 	if (h->update == IDLE && h->armed && h->frame.buf) {
 		h->sending = h->damage;
 		h->damage.n = 0;
@@ -257,11 +354,28 @@ void display_qemu_message_done(struct message *m)
 	struct head *h = m->head;
 
 	dbuf_unref(m->buf);
-	m->buf = NULL;
+	dbuf_unref(m->dmabuf);
+	m->buf = m->dmabuf = NULL;
 	m->head = NULL;
 	m->len = 0;
 	if (h && h->update == SENDING && !h->sending.n)
 		display_qemu_sent(h);
+}
+
+union control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+static void attach(struct msghdr *mh, union control *control, int fd)
+{
+	memset(control, 0, sizeof(*control));
+	control->align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fd)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(&control->align), &fd, sizeof(fd));
+	mh->msg_control = control;
+	mh->msg_controllen = sizeof(*control);
 }
 
 int display_qemu_send(struct display_qemu *d)
@@ -269,11 +383,14 @@ int display_qemu_send(struct display_qemu *d)
 	struct message *m = &d->out;
 	struct iovec iov[ROWS_A_SEND + 1];
 	struct msghdr mh = {.msg_iov = iov};
+	union control control;
 	ssize_t n;
 
 	if (!m->len && !make_next(d))
 		return 0;
 	mh.msg_iovlen = gather(m, iov);
+	if (m->dmabuf && !m->sent)
+		attach(&mh, &control, m->dmabuf->fd);
 	n = sendmsg(d->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EINTR ? 1 : -errno;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
 #include "common/bytes.h"
 #include "common/fd.h"
@@ -26,8 +25,7 @@ void inside_answer(const struct inside *in, uint32_t what, uint32_t seq, uint32_
 	const struct renderer_answer a = {
 		.what = what, .seq = seq, .result = result, .ring = RENDERER_GLOBAL};
 
-	while (send(in->sock, &a, sizeof(a), MSG_NOSIGNAL) < 0 && errno == EINTR)
-		;
+	part_say(in->sock, &a, sizeof(a), -1);
 }
 
 void inside_fence(const struct inside *in, uint32_t ctx, uint32_t ring, uint32_t seq)
@@ -49,8 +47,12 @@ uint32_t inside_export(const struct inside *in, const struct renderer_message *m
 
 void inside_capset(const struct inside *in, const struct renderer_capset *capset)
 {
-	while (send(in->sock, capset, sizeof(*capset), MSG_NOSIGNAL) < 0 && errno == EINTR)
-		;
+	part_say(in->sock, capset, sizeof(*capset), -1);
+}
+
+void inside_dmabuf(const struct inside *in, const struct renderer_dmabuf *d, int fd)
+{
+	part_say(in->sock, d, sizeof(*d), fd);
 }
 
 /* ---- resources and contexts ---- */

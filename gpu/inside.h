@@ -67,6 +67,8 @@ void inside_fence(const struct inside *in, uint32_t ctx, uint32_t ring, uint32_t
 uint32_t inside_export(const struct inside *in, const struct renderer_message *m,
 	struct renderer_answer *a, int fd);
 void inside_capset(const struct inside *in, const struct renderer_capset *capset);
+/* fd stays the caller's. */
+void inside_dmabuf(const struct inside *in, const struct renderer_dmabuf *d, int fd);
 
 /* NULL when there is none. */
 struct inside_resource *inside_find(struct inside *in, uint32_t id);

@@ -9,6 +9,7 @@
 
 #include "gfxstream.h"
 #include "gfxstream_api.h"
+#include "nodes.h"
 
 enum { OUTPUT_SIDE_MAX = 16384, COMMAND_TIME_MAX = 86400 };
 
@@ -129,6 +130,25 @@ static int set_gfxstream(void *target, const char *value)
 	return value && !*value ? -EINVAL : 0;
 }
 
+static int set_render_node(void *target, const char *value)
+{
+	((struct gpu_options *)target)->render_node = value;
+	return *value ? 0 : -EINVAL;
+}
+
+static int set_scanout(void *target, const char *value)
+{
+	static const char *const names[] = {"auto", "shm", "dmabuf"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (strcmp(value, names[i]))
+			continue;
+		((struct gpu_options *)target)->scanout = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 /* A renderer in our process compiles its shaders here. */
 static int set_isolate(void *target, const char *value)
 {
@@ -152,6 +172,14 @@ static const struct option_entry entries[] = {
 		"Vulkan for the guest, by gfxstream's library\n(" GFXSTREAM_LIBRARY
 		", or LIB); wants\n--hostmem (off)",
 		set_gfxstream, .optional = true},
+	{"render-node", "PATH",
+		"the GPU that draws it, such as /dev/dri/renderD128\n(none: the processor draws)",
+		set_render_node},
+	{"scanout", "auto|shm|dmabuf",
+		"how QEMU gets what OpenGL drew: as pixels (shm), or\nas it lies, for QEMU's "
+		"window to "
+		"read it itself\n(dmabuf); auto: dmabuf with --render-node",
+		set_scanout},
 	{"isolate", "process|none",
 		"where it is drawn: in a process of its own (process,\nthe default), or in this "
 		"one, "
@@ -184,8 +212,11 @@ static void print_qemu(const char *binary)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	const char *dir = runtime && *runtime ? runtime : "/tmp";
 
-	printf("# 2D works: it needs nothing of this host. OpenGL: " OPENGL ".\n"
-	       "# For QEMU 10.0 or newer, in its window (plain VNC and SPICE cannot show it):\n"
+	printf("# 2D works: it needs nothing of this host. OpenGL: " OPENGL ".\n");
+#ifdef HAVE_VIRGL
+	nodes_print("/dev/dri");
+#endif
+	printf("# For QEMU 10.0 or newer, in its window (plain VNC and SPICE cannot show it):\n"
 	       "%s --socket-path=%s/virga-gpu.sock &\n"
 	       "qemu-system-x86_64 -m 2G -machine q35,memory-backend=mem -display gtk,gl=on \\\n"
 	       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
@@ -221,12 +252,24 @@ static int check(void *target, const char *kind, const char *binary)
 	return EXIT_OK;
 }
 
+#define CAPABILITIES(features) "{\n  \"type\": \"gpu\",\n  \"features\": [" features "]\n}"
+
+/* Where render nodes are promised libvirt looks for one, and starts no machine where there is none. */
+static const char *capabilities(void)
+{
+#ifdef HAVE_VIRGL
+	if (nodes_exist("/dev/dri"))
+		return CAPABILITIES("\"virgl\", \"render-node\"");
+#endif
+	return CAPABILITIES(FEATURES);
+}
+
 struct options gpu_command_line(struct gpu_options *g)
 {
 	return (struct options){
 		.program = "virga-gpu",
 		.summary = "A virtio graphics card for virtual machines, over vhost-user.",
-		.capabilities = "{\n  \"type\": \"gpu\",\n  \"features\": [" FEATURES "]\n}",
+		.capabilities = capabilities(),
 		.entries = entries,
 		.target = g,
 		.check = check,

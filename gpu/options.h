@@ -16,6 +16,8 @@ struct gpu_options {
 	const char *png_dir;      // NULL: no pictures
 	struct gpu_offers offers; // by virglrenderer
 	const char *gfxstream;    // the library for Vulkan; NULL: not wanted
+	const char *render_node;  // that draws it; NULL: the processor does
+	enum gpu_scanout_by { SCANOUT_AUTO, SCANOUT_SHM, SCANOUT_DMABUF } scanout;
 	bool threads;             // its renderer is no process of its own
 	int64_t max_command_time; // ns that a command may take the renderer
 	struct sandbox_profile sandbox;

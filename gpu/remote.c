@@ -92,6 +92,7 @@ int remote_ask(struct remote *r, struct renderer_message *m, int fd, struct gpu_
 		return 0;
 	cmd->seq = m->seq;
 	cmd->by_fence = m->fence;
+	cmd->ring = m->ring;
 	TAILQ_INSERT_TAIL(&r->asked, cmd, link);
 	return 0;
 }
@@ -215,9 +216,7 @@ static void on_done(struct remote *r, const struct renderer_answer *a)
 
 static bool is_on(const struct gpu_cmd *cmd, const struct renderer_answer *a)
 {
-	uint32_t ring = gpu_fence_ring(cmd);
-
-	return ring == a->ring && (ring == RENDERER_GLOBAL || cmd->r.hdr.ctx_id == a->ctx);
+	return cmd->ring == a->ring && (a->ring == RENDERER_GLOBAL || cmd->r.hdr.ctx_id == a->ctx);
 }
 
 static void on_fence(struct remote *r, const struct renderer_answer *a)
@@ -253,6 +252,14 @@ static void on_capset(struct remote *r, const struct renderer_capset *c)
 	r->capsets[r->n_capsets++] = *c;
 }
 
+static void on_dmabuf(struct remote *r, const void *bytes, int *fd)
+{
+	struct renderer_dmabuf d;
+
+	memcpy(&d, bytes, sizeof(d));
+	r->dmabuf(r, &d, fd);
+}
+
 static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 {
 	struct remote *r = of(p);
@@ -266,6 +273,7 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 	} else if (len == sizeof(a) && a.what == RENDERER_READY) {
 		r->ready = true;
 		r->part.works = true;
+		r->has_dmabufs = a.result == 1;
 		r->part.lives = PART_LIVES;
 	} else if (len == sizeof(a) && a.what == RENDERER_DONE) {
 		on_done(r, &a);
@@ -273,6 +281,8 @@ static void on_message(struct part *p, const void *bytes, size_t len, int *fd)
 		on_fence(r, &a);
 	} else if (len == sizeof(a) && a.what == RENDERER_EXPORTED) {
 		on_exported(r, &a, fd);
+	} else if (len == sizeof(struct renderer_dmabuf) && a.what == RENDERER_DMABUF_IS) {
+		on_dmabuf(r, bytes, fd);
 	} else {
 		part_kill(p, "says what is no answer");
 	}

@@ -25,6 +25,8 @@ enum { REMOTE_SLOW = 6, REMOTE_NOTHING = 64 /* of the time, this part */ };
 struct remote {
 	/* It died, and all that it had. What waited for it has not been answered yet. */
 	void (*lost)(struct remote *r);
+	/* The answer to a RENDERER_DMABUF; *fd is taken, or closed. */
+	void (*dmabuf)(struct remote *r, const struct renderer_dmabuf *d, int *fd);
 
 	struct part part;
 	struct gmem *mem; // that it has been told of; a reference; NULL: none
@@ -53,11 +55,12 @@ struct remote {
 		uint64_t offset;
 	} exported;
 	bool ready, dead; // it has been ready once; it will not be any more
+	bool has_dmabufs; // as it said when it was ready
 	unsigned n_capsets;
 	struct renderer_capset capsets[RENDERER_CAPSETS_MAX];
 };
 
-/* Starts it. `lost` and `patience` are set by the caller. 0 or negative errno. */
+/* Starts it. `lost`, `dmabuf` and `patience` are set by the caller. 0 or negative errno. */
 int remote_init(struct remote *r, struct loop *loop, struct nursery *n);
 /* Fine for one that is all zeros. */
 void remote_finish(struct remote *r);

@@ -51,6 +51,8 @@ enum renderer_request {
 	RENDERER_BUFFER,  // res, buffer, a descriptor: where it is shown
 	RENDERER_SHOW,    // res, rect: from the texture to the buffer
 	RENDERER_UPLOAD,  // res, rect: from the buffer to the texture
+	RENDERER_DMABUF,  // res: answered by RENDERER_DMABUF_IS
+	RENDERER_FINISH,  // nothing; for its fence
 	RENDERER_TO_HOST, // ctx, res, transfer: from the backing to the texture
 	RENDERER_FROM_HOST,
 	RENDERER_SUBMIT, // ctx, bytes
@@ -104,10 +106,11 @@ struct renderer_ring {
 
 enum renderer_answer_what {
 	RENDERER_CAPSET,   // one of those that there are; before READY
-	RENDERER_READY,    // it works
+	RENDERER_READY,    // it works; result: 1 when there are dmabufs
 	RENDERER_DONE,     // seq, result
 	RENDERER_FENCE,    // seq, ctx, ring
 	RENDERER_EXPORTED, // seq, result, map_info, offset, a descriptor: of the blob's bytes
+	RENDERER_DMABUF_IS, // a descriptor; before DONE, which alone is the answer when there is none
 };
 
 struct renderer_answer {
@@ -117,6 +120,14 @@ struct renderer_answer {
 	uint32_t ctx, ring;
 	uint32_t map_info; // VIRTIO_GPU_MAP_CACHE_*
 	uint64_t offset;   // where in the file the blob begins
+};
+
+/* A dmabuf of one plane, from its beginning on. */
+struct renderer_dmabuf {
+	uint32_t what; // RENDERER_DMABUF_IS
+	uint32_t seq;
+	uint32_t stride, fourcc;
+	uint64_t modifier; // DRM_FORMAT_MOD_*
 };
 
 struct renderer_capset {

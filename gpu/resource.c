@@ -228,6 +228,7 @@ void gpu_resource_destroy(struct gpu_resources *rs, struct gpu_resource *res)
 	rs->n--;
 	dbuf_uncharge(&rs->budget, res->charged);
 	dbuf_unref(res->buf);
+	dbuf_unref(res->dmabuf);
 	free(res);
 }
 

@@ -39,6 +39,8 @@ struct gpu_blob {
 	uint32_t map_info;
 };
 
+enum gpu_export { EXPORT_UNASKED, EXPORT_ASKED, EXPORT_DONE };
+
 struct gpu_resource {
 	LIST_ENTRY(gpu_resource) link; // gpu_resources.buckets
 	uint32_t id;
@@ -47,6 +49,9 @@ struct gpu_resource {
 	uint32_t scanouts;                              // a bit for each that shows it
 	struct gpu_rect views[VIRTIO_GPU_MAX_SCANOUTS]; // what of it each of them shows, or showed
 	struct dbuf *buf;                               // NULL: of 3D, and never shown
+	struct dbuf *dmabuf;                            // of 3D, as the renderer has it; NULL: none
+	enum gpu_export export;                         // of that
+	uint32_t export_seq;                            // of the question
 	bool is_3d;                                     // its pixels are the renderer's
 	struct remote *renderer;                        // that has it, too; NULL: none
 	bool is_attached;                               // to a context, or has been
@@ -124,6 +129,14 @@ void gpu_resources_move(struct gpu_resources *rs, struct gmem *mem);
 
 /* The DRM fourcc of a VIRTIO_GPU_FORMAT_*, 0 for what is none. */
 uint32_t gpu_format_fourcc(uint32_t format);
+
+/* True when the scanout's view is all of it. */
+static inline bool gpu_resource_shows_all(const struct gpu_resource *res, unsigned scanout)
+{
+	const struct gpu_rect *v = &res->views[scanout];
+
+	return v->width == res->width && v->height == res->height;
+}
 
 /* True when the rectangle is not empty and lies within width x height. */
 bool gpu_rect_within(const struct gpu_rect *r, uint32_t width, uint32_t height);

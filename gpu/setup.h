@@ -9,6 +9,7 @@
 
 struct gpu_renderer {
 	struct gpu_device *gpu; // whose it is
+	struct part_kind kind;
 	struct nursery nursery;
 	struct remote remote;
 };

@@ -4,21 +4,23 @@
  * contexts, except for fences, which virglrenderer's own thread reports.
  *
  * Without a render node it draws by llvmpipe, on no surface. What is not used, because it crashes some
- * version of the library: get_fd_for_texture (0.10.4 without dmabufs), USE_EXTERNAL_BLOB (without GBM).
+ * version of the library: get_fd_for_texture2 without a render node where it cannot be asked first whether
+ * there are dmabufs (before 1.0), USE_EXTERNAL_BLOB (without GBM).
  */
 #define _GNU_SOURCE
 #define LOG_TOPIC "virgl"
 #include "virgl.h"
 
+#include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifndef HAVE_VIRGL_VERSION /* before 1.0 the half of it was called unstable */
-#define VIRGL_RENDERER_UNSTABLE_APIS
-#endif
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 #include <virglrenderer.h>
 
 #include "common/bytes.h"
@@ -44,6 +46,7 @@ enum {
 struct gpu_offers virgl_offers;
 
 static struct inside inside;
+static const char *node; // NULL: none
 
 static uint32_t result_of(int r)
 {
@@ -330,6 +333,95 @@ static uint32_t copy(struct inside *in, const struct renderer_message *m, int *f
 		m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
 }
 
+/* ---- as a dmabuf ---- */
+
+struct texture {
+	uint32_t id, fourcc;
+	uint64_t modifier;
+};
+
+/* False: it cannot be exported. */
+static bool look_at(uint32_t id, struct texture *t)
+{
+#ifdef HAVE_INFO_EXT
+	struct virgl_renderer_resource_info_ext info = {
+		.version = VIRGL_RENDERER_RESOURCE_INFO_EXT_VERSION};
+
+	if (virgl_renderer_resource_get_info_ext((int)id, &info) || !info.has_dmabuf_export
+		|| info.planes != 1)
+		return false;
+	*t = (struct texture){info.base.tex_id, (uint32_t)info.base.drm_fourcc, info.modifiers};
+	return true;
+#else
+	struct virgl_renderer_resource_info info = {0};
+
+	if (!node || virgl_renderer_resource_get_info((int)id, &info))
+		return false;
+	*t = (struct texture){info.tex_id, (uint32_t)info.drm_fourcc, DRM_FORMAT_MOD_INVALID};
+	return true;
+#endif
+}
+
+/* The descriptor, or -1: there is none, or the picture does not begin where it does. */
+static int make_dmabuf(uint32_t id, struct texture *t, int *stride)
+{
+	int fd = -1, offset = 0;
+
+	virgl_renderer_force_ctx_0();
+	if (!look_at(id, t) || virgl_renderer_get_fd_for_texture2(t->id, &fd, stride, &offset))
+		return -1;
+	if (offset || *stride <= 0)
+		fd_close(&fd);
+	return fd;
+}
+
+static uint32_t dmabuf(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	int stride = 0;
+	struct texture t;
+	_cleanup_fd_ int made = inside_find(in, m->res) ? make_dmabuf(m->res, &t, &stride) : -1;
+
+	(void)fd;
+	if (made < 0)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	inside_dmabuf(in,
+		&(struct renderer_dmabuf){
+			RENDERER_DMABUF_IS, m->seq, (uint32_t)stride, t.fourcc, t.modifier},
+		made);
+	return 0;
+}
+
+/* Whether it can be done is known only by doing it. */
+static bool can_export(void)
+{
+	enum { ID = 1, SIDE = 64, BIND = 1 << 1 | 1 << 3 | 1 << 18 };
+	struct virgl_renderer_resource_create_args args = {.handle = ID,
+		.target = 2,
+		.format = VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM,
+		.bind = BIND,
+		.width = SIDE,
+		.height = SIDE,
+		.depth = 1,
+		.array_size = 1};
+	_cleanup_fd_ int fd = -1;
+	struct texture t;
+	int stride;
+
+	if (virgl_renderer_resource_create(&args, NULL, 0))
+		return false;
+	fd = make_dmabuf(ID, &t, &stride);
+	virgl_renderer_resource_unref(ID);
+	return fd >= 0;
+}
+
+static uint32_t finish(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)in;
+	(void)m;
+	(void)fd;
+	return 0;
+}
+
 static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
 {
 	return inside_buffer(in, m, *fd);
@@ -352,6 +444,8 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_BUFFER] = buffer,
 	[RENDERER_SHOW] = copy,
 	[RENDERER_UPLOAD] = copy,
+	[RENDERER_DMABUF] = dmabuf,
+	[RENDERER_FINISH] = finish,
 	[RENDERER_TO_HOST] = transfer,
 	[RENDERER_FROM_HOST] = transfer,
 	[RENDERER_SUBMIT] = submit,
@@ -404,16 +498,52 @@ static int on_server(void *cookie, uint32_t version)
 	return render_server_start(seccomp);
 }
 
+/*
+ * The library owns it. Without any it would look for one of its own, and with a wrong one it fails, but for
+ * descriptor 0: so that one is no node. Of a device Mesa would complain.
+ */
+static int open_node(void *cookie)
+{
+	_cleanup_fd_ int none = -1;
+
+	(void)cookie;
+	if (node)
+		return open(node, O_RDWR | O_CLOEXEC);
+	none = fd_memfd("virga-no-node", 1);
+	dup2(none, STDIN_FILENO);
+	return STDIN_FILENO;
+}
+
+/*
+ * Mesa opens a card for buffers that nobody asks for here, and who is the first to open a card is its
+ * master: a display server that is started later would have none.
+ */
+static void close_cards(void)
+{
+	enum { DRM_MAJOR = 226, FDS = 256 };
+	_cleanup_fd_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct stat st;
+
+	for (int fd = 0; fd < FDS; fd++)
+		if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == DRM_MAJOR)
+			dup3(null, fd, O_CLOEXEC);
+}
+
 static int begin(void)
 {
 	static struct virgl_renderer_callbacks callbacks = {.version = 3,
 		.write_fence = on_fence,
 		.write_context_fence = on_context_fence,
-		.get_server_fd = on_server};
+		.get_server_fd = on_server,
+		.get_drm_fd = open_node};
 	int flags = VIRGL_RENDERER_THREAD_SYNC | VIRGL_RENDERER_ASYNC_FENCE_CB;
 
-	flags |= virgl_offers.virgl ? VIRGL_RENDERER_USE_EGL | VIRGL_RENDERER_USE_SURFACELESS
-				    : VIRGL_RENDERER_NO_VIRGL;
+	if (!node)
+		setenv("LIBGL_ALWAYS_SOFTWARE", "true", 1); // a GPU is used when it is named
+
+	flags |= virgl_offers.virgl ? VIRGL_RENDERER_USE_EGL : VIRGL_RENDERER_NO_VIRGL;
+	if (virgl_offers.virgl && !node)
+		flags |= VIRGL_RENDERER_USE_SURFACELESS;
 	if (virgl_offers.venus)
 		flags |= VIRGL_RENDERER_VENUS | VIRGL_RENDERER_RENDER_SERVER;
 	if (virgl_offers.drm)
@@ -429,16 +559,19 @@ static int run(int sock, const struct part_inside *of)
 {
 	int r = inside_init(&inside, sock);
 	uint32_t missing;
+	bool exports;
 
 	if (r < 0)
 		return 1;
 	seccomp = of->seccomp;
+	node = of->kind->device;
 	r = gmem_catch_faults();
 	if (r == 0)
 		r = begin();
 	if (r != 0) {
-		log_err("virglrenderer cannot begin: no OpenGL of EGL without a surface, or no "
-			"virgl_render_server");
+		log_err("virglrenderer cannot begin: no OpenGL of EGL %s%s, or no "
+			"virgl_render_server",
+			node ? "on " : "without a surface", node ? node : "");
 		return 1;
 	}
 	missing = tell_capsets();
@@ -449,12 +582,15 @@ static int run(int sock, const struct part_inside *of)
 							: "OpenGL");
 		return 1;
 	}
+	exports = virgl_offers.virgl && can_export();
+	if (!node && !of->is_thread)
+		close_cards();
 	r = part_lock_in(of);
 	if (r < 0) {
 		log_err("the sandbox is refused here");
 		return 1;
 	}
-	inside_answer(&inside, RENDERER_READY, 0, 0);
+	inside_answer(&inside, RENDERER_READY, 0, exports);
 	do
 		r = inside_turn(&inside, handlers, make_fence);
 	while (r > 0);

@@ -35,13 +35,19 @@ _virga_gpu() {
     --seccomp)
         COMPREPLY=($(compgen -W 'kill trap log none' -- "$cur"))
         ;;
+    --render-node)
+        COMPREPLY=($(compgen -G "${cur:-/dev/dri/renderD}*"))
+        ;;
+    --scanout)
+        COMPREPLY=($(compgen -W 'auto shm dmabuf' -- "$cur"))
+        ;;
     --isolate)
         COMPREPLY=($(compgen -W 'process none' -- "$cur"))
         ;;
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --display= --outputs=
-            --max-hostmem= --hostmem= --virgl --gfxstream --venus --drm --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-hostmem= --hostmem= --virgl --gfxstream --venus --drm --render-node= --scanout= --isolate= --max-command-time= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac

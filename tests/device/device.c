@@ -119,12 +119,13 @@ static void make_guest(const struct device_setup *s)
 	gpu_driver_init(&dev.gpu, &dev.guest, &dev.rings[0], &dev.rings[1]);
 }
 
-static void open_peer(void)
+static void open_peer(uint64_t offered)
 {
 	int remote;
 
 	assert_int_equal(display_peer_open(&dev.peer, &remote), 0);
 	close(remote); // device_start() makes another
+	dev.peer.offered |= offered;
 	dev.peer_is_open = true;
 	dev.gpu.display = &dev.peer;
 }
@@ -140,7 +141,7 @@ void device_begin(const struct device_setup *s)
 	start_daemon(s);
 	make_guest(s);
 	if (s->peer)
-		open_peer();
+		open_peer(s->offered);
 	if (s->window) {
 		assert_int_equal(window_open(&dev.window, &dev.fe, s->window), 0);
 		dev.gpu.window = &dev.window;

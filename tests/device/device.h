@@ -35,6 +35,7 @@
 struct device_setup {
 	const char *personality; // qemu11-gpu, or qemu11-generic when there is no peer
 	bool peer, png;
+	uint64_t offered;     // of the peer, beside EDID
 	const char *args[8];  // more for the daemon, NULL at the end
 	uint32_t ring_size;   // 256
 	uint64_t memory;      // 64 MiB

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "stand_in.h"
 
+#include <drm_fourcc.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 
 #include "common/bytes.h"
 #include "common/daemon.h"
+#include "common/fd.h"
 #include "gpu/inside.h"
 #include "gpu/setup.h"
 
@@ -169,6 +171,46 @@ static uint32_t show(struct inside *in, const struct renderer_message *m, int *f
 	for (uint32_t y = m->rect.y; y < m->rect.y + m->rect.height; y++)
 		memset(res->buffer.map + (size_t)y * res->buffer.stride + m->rect.x * 4, 0x80,
 			m->rect.width * 4);
+	return 0;
+}
+
+static enum stand_in_dmabuf exports;
+
+/* -1: none. */
+static int make_picture(const struct gpu_texture *t, uint32_t stride)
+{
+	uint32_t pixel = STAND_IN_PIXEL, height = t->height - (exports == EXPORT_TOO_SMALL);
+	int fd = exports == EXPORT_SOCKET ? socket(AF_UNIX, SOCK_STREAM, 0)
+					  : fd_memfd("export", (uint64_t)stride * height);
+
+	for (uint32_t i = 0; exports != EXPORT_SOCKET && i < stride / 4 * height; i++)
+		if (pwrite(fd, &pixel, 4, i * 4) != 4)
+			_exit(1);
+	return fd;
+}
+
+static uint32_t dmabuf(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	const struct inside_resource *res = inside_find(in, m->res);
+	struct renderer_dmabuf e = {.what = RENDERER_DMABUF_IS,
+		.seq = m->seq,
+		.stride = res->texture.width * 4 + 64,
+		.fourcc = exports == EXPORT_FOURCC ? 0x3231564e : DRM_FORMAT_ARGB8888,
+		.modifier = exports == EXPORT_TILED ? I915_FORMAT_MOD_X_TILED : 0};
+	_cleanup_fd_ int picture = make_picture(&res->texture, e.stride);
+
+	(void)fd;
+	if (exports == EXPORT_REFUSED)
+		return VIRTIO_GPU_RESP_ERR_UNSPEC;
+	if (exports == EXPORT_LATE)
+		inside_answer(in, RENDERER_DONE, m->seq, VIRTIO_GPU_RESP_ERR_UNSPEC);
+	if (exports == EXPORT_NARROW)
+		e.stride = res->texture.width * 4 - 4;
+	if (exports == EXPORT_OF_OTHERS)
+		e.seq += 1000;
+	inside_dmabuf(in, &e, exports == EXPORT_NOTHING ? -1 : picture);
+	if (exports == EXPORT_TWICE)
+		inside_dmabuf(in, &e, picture);
 	return 0;
 }
 
@@ -394,6 +436,9 @@ static uint32_t obey(const uint32_t *words, uint32_t n, const struct renderer_me
 	case STAND_IN_LET_GO:
 		let_go = true;
 		return 0;
+	case STAND_IN_DMABUF:
+		exports = words[1];
+		return 0;
 	case STAND_IN_SUM:
 		for (uint32_t i = 1, sum = 0; i < n; i++)
 			if (sum += words[i], i == n - 1)
@@ -428,6 +473,8 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_BUFFER] = buffer,
 	[RENDERER_SHOW] = show,
 	[RENDERER_UPLOAD] = fine,
+	[RENDERER_DMABUF] = dmabuf,
+	[RENDERER_FINISH] = fine,
 	[RENDERER_TO_HOST] = fine,
 	[RENDERER_FROM_HOST] = fine,
 	[RENDERER_SUBMIT] = submit,
@@ -459,7 +506,7 @@ static int run(int sock, const struct part_inside *of)
 	if (r < 0 || *doomed || part_lock_in(of) < 0)
 		return 1;
 	inside_capset(&inside, &capset);
-	inside_answer(&inside, RENDERER_READY, 0, 0);
+	inside_answer(&inside, RENDERER_READY, 0, 1);
 	do
 		r = inside_turn(&inside, handlers, fence);
 	while (r > 0);

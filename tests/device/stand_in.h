@@ -16,6 +16,7 @@ enum stand_in {
 	STAND_IN_SUM,     // all other words; INVALID_PARAMETER when that is not 0
 	STAND_IN_SPIN,    // for ever
 	STAND_IN_EAT,     // memory; INVALID_PARAMETER: there was an end of it before STAND_IN_EATEN
+	STAND_IN_DMABUF,  // from now on it makes them as enum stand_in_dmabuf says
 	STAND_IN_DOOM,    // dies, and so do all that come after, before they are ready
 	STAND_IN_HOLD,    // does not answer this fence
 	STAND_IN_LET_GO,  // answers those that it holds, then this one
@@ -36,3 +37,22 @@ enum stand_in_blob {
 /* What it has eaten when it has never had enough; and what it says of a way out that it does not know. */
 #define STAND_IN_EATEN (8ull << 30)
 enum { STAND_IN_NO_WAY = 0x1203 }; // VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID
+
+/* What comes of a dmabuf that it is asked for. One that is right is linear, of rows that are 64 bytes longer than the picture. */
+enum stand_in_dmabuf {
+	EXPORT_RIGHT,
+	EXPORT_TILED, // right, with a modifier of tiles
+	EXPORT_REFUSED,
+	EXPORT_TWICE,     // right, and another one
+	EXPORT_LATE,      // right, after it was said to be refused
+	EXPORT_OF_OTHERS, // of what nobody asked for
+	EXPORT_NOTHING,   // without a descriptor
+	EXPORT_TOO_SMALL,
+	EXPORT_NARROW, // rows overlap
+	EXPORT_SOCKET,
+	EXPORT_FOURCC, // of no format that is known
+	EXPORTS
+};
+
+/* What the memory of one begins with, and each of its pixels is. */
+#define STAND_IN_PIXEL 0x00304050u

@@ -14,16 +14,6 @@
 #define CHUNK       (256u * 1024)
 #define MAX_PAYLOAD (512u << 20)
 
-/* Of the display protocol, for a back-end with dmabufs. */
-#define DMABUF_SCANOUT  9
-#define DMABUF_UPDATE   10
-#define DMABUF_SCANOUT2 12
-
-struct dmabuf_scanout {
-	uint32_t scanout_id, x, y, width, height, fd_width, fd_height, fd_stride, fd_flags;
-	int32_t fourcc;
-};
-
 /* Life */
 
 int display_peer_open(struct display_peer *d, int *remote)
@@ -59,6 +49,7 @@ void display_peer_close(struct display_peer *d)
 		close(d->fd_in);
 	d->fd = d->fd_in = -1;
 	d->len = 0;
+	d->unseen = 0;
 }
 
 void display_peer_finish(struct display_peer *d)
@@ -207,22 +198,49 @@ static int on_cursor(struct display_peer *d, uint32_t request, const uint8_t *pa
 	return 0;
 }
 
-static int on_dmabuf(struct display_peer *d, const uint8_t *payload)
+static int on_dmabuf(struct display_peer *d, const uint8_t *payload, uint32_t size)
 {
-	struct dmabuf_scanout m;
+	struct vhost_user_gpu_dmabuf_scanout2 m = {.modifier = UINT64_MAX};
+	const struct vhost_user_gpu_dmabuf_scanout *s1 = &m.scanout;
+	struct display_screen *s;
+
+	memcpy(&m, payload, size);
+	if (s1->scanout_id >= DISPLAY_PEER_SCREENS)
+		return fault(d, "DMABUF_SCANOUT of no scanout");
+	if ((s1->width > 0) != (d->fd_in >= 0))
+		return fault(d, "DMABUF_SCANOUT with a wrong number of fds");
+	if (size == sizeof(m) && !(d->features >> VHOST_USER_GPU_PROTOCOL_F_DMABUF2 & 1))
+		return fault(d, "DMABUF_SCANOUT2 without its protocol feature");
+	if (s1->x || s1->y || s1->width != s1->fd_width || s1->height != s1->fd_height)
+		return fault(d, "DMABUF_SCANOUT of a part, which QEMU does not show");
+	s = &d->screens[s1->scanout_id];
+	if (s->dmabuf >= 0)
+		close(s->dmabuf);
+	s->dmabuf = d->fd_in;
+	s->as = m;
+	d->fd_in = -1;
+	return 0;
+}
+
+static int on_dmabuf_update(struct display_peer *d, const uint8_t *payload)
+{
+	struct vhost_user_gpu_update m;
 	struct display_screen *s;
 
 	memcpy(&m, payload, sizeof(m));
 	if (m.scanout_id >= DISPLAY_PEER_SCREENS)
-		return fault(d, "DMABUF_SCANOUT of no scanout");
-	if ((m.width > 0) != (d->fd_in >= 0))
-		return fault(d, "DMABUF_SCANOUT with a wrong number of fds");
+		return fault(d, "DMABUF_UPDATE of no scanout");
 	s = &d->screens[m.scanout_id];
-	if (s->dmabuf >= 0)
-		close(s->dmabuf);
-	s->dmabuf = d->fd_in;
-	d->fd_in = -1;
-	return 0;
+	if (s->dmabuf < 0)
+		return fault(d, "DMABUF_UPDATE of no dmabuf");
+	if (m.x > s->as.scanout.width || m.width > s->as.scanout.width - m.x
+		|| m.y > s->as.scanout.height || m.height > s->as.scanout.height - m.y || !m.width
+		|| !m.height)
+		return fault(d, "DMABUF_UPDATE beyond the dmabuf");
+	s->seen = m;
+	if (d->unseen++)
+		return fault(d, "a second DMABUF_UPDATE, which QEMU does not count");
+	return d->busy ? 0 : display_peer_see(d);
 }
 
 /* The payload that each request has to have, or 0 with on_update() and the empty ones. */
@@ -233,9 +251,9 @@ static const uint32_t sizes[DISPLAY_PEER_REQUESTS] = {
 	[VHOST_USER_GPU_CURSOR_UPDATE] = sizeof(struct vhost_user_gpu_cursor_update),
 	[VHOST_USER_GPU_SCANOUT] = sizeof(struct vhost_user_gpu_scanout),
 	[VHOST_USER_GPU_GET_EDID] = sizeof(struct vhost_user_gpu_edid_request),
-	[DMABUF_SCANOUT] = sizeof(struct dmabuf_scanout),
-	[DMABUF_UPDATE] = sizeof(struct vhost_user_gpu_update),
-	[DMABUF_SCANOUT2] = sizeof(struct dmabuf_scanout) + 8,
+	[VHOST_USER_GPU_DMABUF_SCANOUT] = sizeof(struct vhost_user_gpu_dmabuf_scanout),
+	[VHOST_USER_GPU_DMABUF_UPDATE] = sizeof(struct vhost_user_gpu_update),
+	[VHOST_USER_GPU_DMABUF_SCANOUT2] = sizeof(struct vhost_user_gpu_dmabuf_scanout2),
 };
 
 static int handle(struct display_peer *d, uint32_t request, const uint8_t *payload, uint32_t size)
@@ -262,11 +280,11 @@ static int handle(struct display_peer *d, uint32_t request, const uint8_t *paylo
 	case VHOST_USER_GPU_CURSOR_POS_HIDE:
 	case VHOST_USER_GPU_CURSOR_UPDATE:
 		return on_cursor(d, request, payload);
-	case DMABUF_SCANOUT:
-	case DMABUF_SCANOUT2:
-		return on_dmabuf(d, payload);
-	case DMABUF_UPDATE:
-		return answer(d, request, NULL, 0);
+	case VHOST_USER_GPU_DMABUF_SCANOUT:
+	case VHOST_USER_GPU_DMABUF_SCANOUT2:
+		return on_dmabuf(d, payload, size);
+	case VHOST_USER_GPU_DMABUF_UPDATE:
+		return on_dmabuf_update(d, payload);
 	default:
 		return fault(d, "a message without a name");
 	}
@@ -372,6 +390,17 @@ static int pump(struct display_peer *d, int64_t deadline)
 	if (rc < 0 || (d->hang_up > 0 && d->bytes >= d->hang_up))
 		display_peer_close(d);
 	return rc;
+}
+
+int display_peer_see(struct display_peer *d)
+{
+	d->unseen = 0;
+	return answer(d, VHOST_USER_GPU_DMABUF_UPDATE, NULL, 0);
+}
+
+int display_peer_say(struct display_peer *d, const struct vhost_user_gpu_header *h)
+{
+	return channel_send(d->fd, h, sizeof(*h), NULL, wait_deadline(WAIT_DEFAULT));
 }
 
 int display_peer_pump(struct display_peer *d, int timeout_ms)

@@ -26,7 +26,9 @@ struct display_screen {
 	bool swapped;                 // next has been shown: its pixels lie in shown
 	uint32_t x, y, w, h;          // of the last UPDATE
 	uint64_t updates;
-	int dmabuf; // of the last DMABUF_SCANOUT, owned, -1 if none
+	int dmabuf;                               // of the last DMABUF_SCANOUT, owned, -1 if none
+	struct vhost_user_gpu_dmabuf_scanout2 as; // what it said of it
+	struct vhost_user_gpu_update seen;        // the last DMABUF_UPDATE
 };
 
 struct display_cursor {
@@ -46,12 +48,14 @@ struct display_peer {
 	bool stop_reading;
 	size_t slow;      // reads at most so many bytes a pump, 0 is no limit
 	bool mute;        // counts questions but never answers
+	bool busy;        // DMABUF_UPDATE is not answered before display_peer_see()
 	uint64_t hang_up; // closes after having read so many bytes in all, 0 is never
 
 	// what was seen
 	uint64_t features;                     // of SET_PROTOCOL_FEATURES
 	uint64_t count[DISPLAY_PEER_REQUESTS]; // by request
 	uint64_t bytes;                        // read in all
+	unsigned unseen;                       // DMABUF_UPDATEs that are not answered
 	uint64_t faults;                       // messages that QEMU would choke on
 	const char *fault;                     // the last of them, NULL if none
 	struct display_screen screens[DISPLAY_PEER_SCREENS];
@@ -84,6 +88,12 @@ int display_peer_pump(struct display_peer *d, int timeout_ms);
 
 /* Pumps until request was counted n times in all. Returns 0 or as display_peer_pump(). */
 int display_peer_wait(struct display_peer *d, uint32_t request, uint64_t n, int timeout_ms);
+
+/* Answers the DMABUF_UPDATE that waits. Returns 0 or a negative errno. */
+int display_peer_see(struct display_peer *d);
+
+/* Says any message. Returns 0 or a negative errno. */
+int display_peer_say(struct display_peer *d, const struct vhost_user_gpu_header *h);
 
 /*
  * The zlib CRC-32 of what a scanout shows: three bytes a pixel, R G B, row by row, without header.

@@ -172,6 +172,7 @@ GPU = types.SimpleNamespace(
         "--max-command-time": ["", "0", "-1", "1.5", "10s", "86401", "99999999999999999999"],
         "--hostmem": ["", "0", "512K", "3M", "1MM", "99999999999999999999"],
         "--display": ["", "gtk", "png", "png:", "PNG:dir"],
+        "--scanout": ["", "pixels", "DMABUF"], "--render-node": [""],
     },
 )
 SOUND = types.SimpleNamespace(

@@ -106,6 +106,24 @@ class Refusals(Refused):
         self.assertEqual((done.returncode, done.stderr.count("\n")), (RUNTIME, 1), done.stderr)
 
 
+class RefusalsOfGpu(Refused):
+    ONLY = daemon.GPU
+
+    def test_no_gpu(self):
+        """Said by the daemon, before any renderer is started."""
+        if '"virgl"' not in self.run_program("--print-capabilities").stdout:
+            self.skipTest("it was built without virglrenderer")
+        at = f"--socket-path={self.socket}"
+        node = self.folder.path / "renderD128"
+        self.refused(IMPOSSIBLE, "there is no such GPU", "--virgl", f"--render-node={node}", at)
+        self.refused(IMPOSSIBLE, "no GPU's", "--virgl", "--render-node=/dev/null", at)
+        node.write_text("")
+        node.chmod(0)
+        self.refused(IMPOSSIBLE, "you may not use it; its group may", "--virgl", at,
+                     f"--render-node={node}", before=as_ordinary_user())
+        self.refused(USAGE, "add --virgl", "--scanout=dmabuf", at)
+
+
 class RefusalsOfSound(Refused):
     ONLY = daemon.SOUND
 

@@ -29,8 +29,10 @@ static void assert_rect(struct gpu_rect r, uint32_t x, uint32_t y, uint32_t w, u
 static void test_one(void **state)
 {
 	(void)state;
+	assert_rect(damage_bounds(&damage), 0, 0, 0, 0);
 	add(3, 4, 5, 6);
 	assert_int_equal(damage.n, 1);
+	assert_rect(damage_bounds(&damage), 3, 4, 5, 6);
 	assert_rect(damage.rects[0], 3, 4, 5, 6);
 	add(3, 4, 5, 6); // again
 	add(4, 5, 1, 1); // within
@@ -54,6 +56,7 @@ static void test_far_apart_stay(void **state)
 	add(0, 0, 10, 10);
 	add(100, 100, 10, 10);
 	assert_int_equal(damage.n, 2);
+	assert_rect(damage_bounds(&damage), 0, 0, 110, 110);
 	add(0, 0, 16384, 16384); // swallows both
 	assert_int_equal(damage.n, 1);
 	assert_rect(damage.rects[0], 0, 0, 16384, 16384);

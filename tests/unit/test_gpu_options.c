@@ -144,6 +144,27 @@ static void test_max_command_time(void **state)
 	assert_refused("max-command-time", bad);
 }
 
+static void test_opengl(void **state)
+{
+	const char *const no_scanout[] = {"", "Auto", "shm ", "dma", NULL};
+	const char *const no_node[] = {"", NULL};
+
+	(void)state;
+	assert_false(g.offers.virgl || g.render_node || g.scanout != SCANOUT_AUTO);
+	assert_int_equal(set("virgl", NULL), 0);
+	assert_true(g.offers.virgl);
+	assert_int_equal(set("render-node", "/dev/dri/renderD128"), 0);
+	assert_string_equal(g.render_node, "/dev/dri/renderD128");
+	assert_refused("render-node", no_node);
+	assert_int_equal(set("scanout", "shm"), 0);
+	assert_int_equal(g.scanout, SCANOUT_SHM);
+	assert_int_equal(set("scanout", "dmabuf"), 0);
+	assert_int_equal(g.scanout, SCANOUT_DMABUF);
+	assert_int_equal(set("scanout", "auto"), 0);
+	assert_int_equal(g.scanout, SCANOUT_AUTO);
+	assert_refused("scanout", no_scanout);
+}
+
 #define TEST(name) cmocka_unit_test_setup(test_##name, setup)
 
 int main(void)
@@ -156,6 +177,7 @@ int main(void)
 		TEST(hostmem),
 		TEST(max_hostmem),
 		TEST(max_command_time),
+		TEST(opengl),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
