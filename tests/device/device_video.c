@@ -49,14 +49,17 @@ static void expect_pictures(struct player *p, const struct clip *c, unsigned fro
 
 /* ---- what it says of itself ---- */
 
-static const struct virtio_video_format_desc *description(unsigned i)
+static struct virtio_video_format_desc description(unsigned i)
 {
 	const size_t size = sizeof(struct virtio_video_format_desc)
 		+ sizeof(struct virtio_video_format_frame)
 		+ sizeof(struct virtio_video_format_range);
 
+	struct virtio_video_format_desc d;
+
 	assert_true(vx.video.resp_len >= 16 + (i + 1) * size);
-	return (const void *)(vx.video.resp + 16 + i * size);
+	memcpy(&d, vx.video.resp + 16 + i * size, sizeof(d));
+	return d;
 }
 
 static void configuration(void **state)
@@ -80,15 +83,15 @@ static void capabilities(void **state)
 	(void)state;
 	assert_int_equal(video_capability(&vx.video, INPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);
 	for (unsigned i = 0; i < COUNT(coded); i++) {
-		assert_int_equal(le32toh(description(i)->format), coded[i]);
-		assert_int_equal(le64toh(description(i)->mask), 3);
+		assert_int_equal(le32toh(description(i).format), coded[i]);
+		assert_int_equal(le64toh(description(i).mask), 3);
 	}
 	assert_int_equal(
 		video_capability(&vx.video, OUTPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);
 	for (unsigned i = 0; i < COUNT(raw); i++) {
-		assert_int_equal(le32toh(description(i)->format), raw[i]);
-		assert_int_equal(le64toh(description(i)->mask), 0x3f);
-		assert_int_equal(le32toh(description(i)->planes_layout), 3);
+		assert_int_equal(le32toh(description(i).format), raw[i]);
+		assert_int_equal(le64toh(description(i).mask), 0x3f);
+		assert_int_equal(le32toh(description(i).planes_layout), 3);
 	}
 }
 
@@ -100,8 +103,8 @@ static void only_some_codecs(void **state)
 	video_begin(args);
 	assert_true(video_capability(&vx.video, INPUT) > 0);
 	assert_int_equal(vx.video.resp[8], 2);
-	assert_int_equal(le32toh(description(0)->format), H264);
-	assert_int_equal(le32toh(description(1)->format), VP8);
+	assert_int_equal(le32toh(description(0).format), H264);
+	assert_int_equal(le32toh(description(1).format), VP8);
 	assert_int_equal(video_create(&vx.video, 1, VIRTIO_VIDEO_FORMAT_VP9), INVALID_PARAMETER);
 	assert_int_equal(video_create(&vx.video, 1, VP8), OK);
 }
