@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "common/bytes.h"
 #include "common/fd.h"
 #include "common/gmem.h"
 #include "common/iov.h"
+#include "codec_memory.h"
 #include "common/log.h"
 
 /* ---- answers ---- */
@@ -281,22 +281,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* ---- guest memory and resources ---- */
-
-static int change_memory(struct codec *c, const struct engine_message *m, int fd)
-{
-	const struct gmem_desc desc = {
-		m->memory.gpa, m->memory.size, m->memory.gpa, m->memory.offset};
-	struct gmem *mem;
-	int r = m->what == ENGINE_MEMORY_ADD ? gmem_add(c->mem, &desc, fd, &mem)
-					     : gmem_remove(c->mem, &desc, &mem);
-
-	if (r < 0)
-		return r;
-	gmem_unref(c->mem);
-	c->mem = mem;
-	return 0;
-}
+/* ---- resources ---- */
 
 static struct codec_resource *find(struct codec *c, uint32_t queue, uint32_t id)
 {
@@ -315,63 +300,8 @@ static void forget(struct codec *c, uint32_t queue, struct codec_resource *res)
 	LIST_REMOVE(res, link);
 	if (res->is_queued)
 		give_back(c, res, res->m.buffer.timestamp, ENGINE_CANCELED);
-	if (res->map)
-		munmap(res->map, res->size);
-	gmem_unref(res->mem);
-	free(res->iov);
+	codec_memory_drop(res);
 	free(res);
-}
-
-/* Where one piece ends where the next begins, they are one. */
-static void add_pieces(struct codec_resource *res, const struct iovec *iov, int n)
-{
-	for (int i = 0; i < n; i++) {
-		struct iovec *last = res->n_iov ? &res->iov[res->n_iov - 1] : NULL;
-
-		res->size += iov[i].iov_len;
-		if (last && (uint8_t *)last->iov_base + last->iov_len == iov[i].iov_base)
-			last->iov_len += iov[i].iov_len;
-		else
-			res->iov[res->n_iov++] = iov[i];
-	}
-}
-
-static int resolve(struct codec *c, struct codec_resource *res)
-{
-	unsigned max = c->n_entries + c->mem->n, hint = 0;
-	struct iovec pieces[GMEM_MAX_REGIONS];
-
-	res->iov = calloc(max ? max : 1, sizeof(*res->iov));
-	if (!res->iov)
-		return -ENOMEM;
-	res->mem = gmem_ref(c->mem);
-	for (uint32_t i = 0; i < c->n_entries; i++) {
-		const struct engine_entry *e = &c->entries[i];
-		int n = gmem_iov(c->mem, &hint, e->gpa, e->len, pieces, ARRAY_SIZE(pieces));
-
-		if (n < 0)
-			return n;
-		if (res->n_iov + (unsigned)n > max)
-			return -E2BIG;
-		add_pieces(res, pieces, n);
-	}
-	return 0;
-}
-
-static int map_descriptor(struct codec_resource *res, uint64_t size, int fd)
-{
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	res->map = map;
-	res->size = size;
-	res->iov = malloc(sizeof(*res->iov));
-	if (!res->iov)
-		return -ENOMEM;
-	res->iov[0] = (struct iovec){map, size};
-	res->n_iov = 1;
-	return 0;
 }
 
 /* ---- messages: results are those of ENGINE_DONE; LATE: it is said by others ---- */
@@ -404,20 +334,6 @@ static int open_stream(struct codec *c, const struct engine_message *m, int fd)
 	return r;
 }
 
-static int add_entries(struct codec *c, const struct engine_message *m)
-{
-	const struct engine_entry *more = (const void *)(m + 1);
-	uint32_t n = c->n_entries + m->n_entries;
-	struct engine_entry *all = realloc(c->entries, n * sizeof(*all));
-
-	if (!all)
-		return -ENOMEM;
-	memcpy(&all[c->n_entries], more, m->n_entries * sizeof(*more));
-	c->entries = all;
-	c->n_entries = n;
-	return 0;
-}
-
 static int add_resource(struct codec *c, const struct engine_message *m, int fd)
 {
 	struct codec_resource *res;
@@ -430,7 +346,7 @@ static int add_resource(struct codec *c, const struct engine_message *m, int fd)
 		return -ENOMEM;
 	res->id = m->res;
 	LIST_INSERT_HEAD(&c->resources[m->queue], res, link);
-	r = fd >= 0 ? map_descriptor(res, m->size, fd) : resolve(c, res);
+	r = fd >= 0 ? codec_memory_map(res, m->size, fd) : codec_memory_resolve(c, res);
 	if (r < 0)
 		forget(c, m->queue, res);
 	return r;
@@ -440,9 +356,7 @@ static int resource(struct codec *c, const struct engine_message *m, int fd)
 {
 	int r = add_resource(c, m, fd);
 
-	free(c->entries);
-	c->entries = NULL;
-	c->n_entries = 0;
+	codec_memory_drop_entries(c);
 	return r;
 }
 
@@ -528,8 +442,8 @@ static int clear(struct codec *c, const struct engine_message *m, int fd)
 static int (*const handlers[ENGINE_REQUESTS])(
 	struct codec *c, const struct engine_message *m, int fd) = {
 	[ENGINE_LIST] = list,
-	[ENGINE_MEMORY_ADD] = change_memory,
-	[ENGINE_MEMORY_REMOVE] = change_memory,
+	[ENGINE_MEMORY_ADD] = codec_memory_change,
+	[ENGINE_MEMORY_REMOVE] = codec_memory_change,
 	[ENGINE_OPEN] = open_stream,
 	[ENGINE_RESOURCE] = resource,
 	[ENGINE_FORGET] = forget_resource,
@@ -548,7 +462,7 @@ static int obey(struct codec *c, const struct engine_message *m, size_t len, int
 	pthread_mutex_lock(&c->lock);
 	if (m->what == ENGINE_ENTRIES) {
 		if (len == sizeof(*m) + m->n_entries * sizeof(struct engine_entry))
-			r = add_entries(c, m);
+			r = codec_memory_add_entries(c, m);
 	} else if (len == sizeof(*m)) {
 		r = handlers[m->what](c, m, fd);
 		if (r != LATE)
@@ -600,7 +514,7 @@ static void finish(struct codec *c)
 		while (!LIST_EMPTY(&c->resources[q]))
 			forget(c, q, LIST_FIRST(&c->resources[q]));
 	gmem_unref(c->mem);
-	free(c->entries);
+	codec_memory_drop_entries(c);
 }
 
 int codec_run(int sock, const struct part_inside *of, const struct codec_ops *ops)

@@ -34,24 +34,14 @@ struct gst {
 	bool fresh, ended; // nothing went in since the beginning; all came out
 };
 
-/* Of units; what is not said is found by the parser. codec-alpha: not the pairs of streams that have it. */
-static const char *const whole_caps[ENGINE_CODECS] = {
+/* Of whole units. What is not said is found by the parser. codec-alpha: not the pairs of streams that have
+ * it. */
+static const char *const unit_caps[ENGINE_CODECS] = {
 	[ENGINE_H264] = "video/x-h264, stream-format=byte-stream, alignment=au",
 	[ENGINE_HEVC] = "video/x-h265, stream-format=byte-stream, alignment=au",
 	[ENGINE_VP8] = "video/x-vp8, codec-alpha=(boolean)false",
 	[ENGINE_VP9] = "video/x-vp9, codec-alpha=(boolean)false, alignment=super-frame",
 	[ENGINE_AV1] = "video/x-av1, stream-format=obu-stream, alignment=tu",
-	[ENGINE_MPEG2] = "video/mpeg, mpegversion=2, systemstream=(boolean)false",
-	[ENGINE_MPEG4] = "video/mpeg, mpegversion=4, systemstream=(boolean)false",
-};
-
-/* Of bytes without borders. Those that are the same as above have none otherwise. */
-static const char *const piece_caps[ENGINE_CODECS] = {
-	[ENGINE_H264] = "video/x-h264, stream-format=byte-stream",
-	[ENGINE_HEVC] = "video/x-h265, stream-format=byte-stream",
-	[ENGINE_VP8] = "video/x-vp8, codec-alpha=(boolean)false",
-	[ENGINE_VP9] = "video/x-vp9, codec-alpha=(boolean)false, alignment=super-frame",
-	[ENGINE_AV1] = "video/x-av1, stream-format=obu-stream",
 	[ENGINE_MPEG2] = "video/mpeg, mpegversion=2, systemstream=(boolean)false",
 	[ENGINE_MPEG4] = "video/mpeg, mpegversion=4, systemstream=(boolean)false",
 };
@@ -83,7 +73,7 @@ static GstVideoFormat format_of(uint32_t fourcc)
 /* Elements that take these units, the better ones first. Owned: gst_plugin_feature_list_free(). */
 static GList *find(GstElementFactoryListType type, uint32_t codec)
 {
-	GstCaps *caps = gst_caps_from_string(whole_caps[codec]);
+	GstCaps *caps = gst_caps_from_string(unit_caps[codec]);
 	GList *all = gst_element_factory_list_get_elements(type, GST_RANK_MARGINAL);
 	GList *some = gst_element_factory_list_filter(all, caps, GST_PAD_SINK, FALSE);
 
@@ -510,13 +500,14 @@ static void make_pads(struct gst *g)
 static bool start(struct gst *g)
 {
 	const struct engine_message *m = &g->codec->open;
-	GstCaps *caps =
-		gst_caps_from_string((m->open.pieces ? piece_caps : whole_caps)[m->open.codec]);
+	GstCaps *caps = gst_caps_from_string(unit_caps[m->open.codec]);
 	bool ok = gst_element_set_state(g->decoder, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE
 		&& (!g->parser
 			|| gst_element_set_state(g->parser, GST_STATE_PLAYING)
 				!= GST_STATE_CHANGE_FAILURE);
 
+	if (m->open.pieces) // the parser looks for their borders
+		gst_structure_remove_field(gst_caps_get_structure(caps, 0), "alignment");
 	gst_pad_push_event(g->in, gst_event_new_stream_start("stream"));
 	ok = gst_pad_push_event(g->in, gst_event_new_caps(caps)) && ok;
 	gst_caps_unref(caps);
