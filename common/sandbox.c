@@ -407,6 +407,14 @@ int sandbox_become(enum sandbox_mode mode)
 
 /* ---- the remover ---- */
 
+/* A later file may have the same number; but what is still the first one was made when that was. */
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino
+		&& a->st_mtim.tv_sec == b->st_mtim.tv_sec
+		&& a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 /* In the new process, which has all that ours had. */
 static void wait_and_remove(int end, const char *path, const struct stat *file)
 {
@@ -422,7 +430,7 @@ static void wait_and_remove(int end, const char *path, const struct stat *file)
 	close_range((unsigned)end + 1, UINT32_MAX, 0);
 	while (read(end, &byte, 1) < 0 && errno == EINTR)
 		;
-	if (lstat(path, &now) == 0 && now.st_dev == file->st_dev && now.st_ino == file->st_ino)
+	if (lstat(path, &now) == 0 && is_same_file(&now, file))
 		unlink(path);
 	_exit(0);
 }

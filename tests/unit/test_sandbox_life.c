@@ -457,6 +457,19 @@ static void test_leaves_another_file(void **state)
 	assert_true(exists("sock"));
 }
 
+/* It has got the number of the one before. */
+static void test_leaves_a_later_file(void **state)
+{
+	const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000}};
+
+	(void)state;
+	make_file("sock");
+	assert_int_equal(sandbox_remover_start(&remover, cage_path(cage.dir, "sock")), 0);
+	assert_int_equal(utimensat(AT_FDCWD, cage_path(cage.dir, "sock"), times, 0), 0);
+	sandbox_remover_finish(&remover);
+	assert_true(exists("sock"));
+}
+
 /* ---- another program ---- */
 
 /* The number of what went otherwise than it should; 0: none did. */
@@ -514,6 +527,7 @@ int main(void)
 		TEST(removes_at_the_end),
 		TEST(removes_when_killed),
 		TEST(leaves_another_file),
+		TEST(leaves_a_later_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
