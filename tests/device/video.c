@@ -43,7 +43,7 @@ void video_begin(const char *const *args)
 int video_end(void **state)
 {
 	(void)state;
-	if (vx.child.pid) {
+	if (vx.guest.regions) {
 		child_kill(&vx.child);
 		frontend_close(&vx.fe);
 		for (int i = 0; i < VIDEO_DRIVER_RINGS; i++)
