@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/dbuf.h"
@@ -378,6 +379,20 @@ static void attach(struct msghdr *mh, union control *control, int fd)
 	mh->msg_controllen = sizeof(*control);
 }
 
+/* Pixels in guest memory that a front-end has taken away under us: the fault handler puts empty pages there,
+ * which the kernel alone does not ask for. */
+static void touch(const struct iovec *iov, size_t n)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t at = 0; at < iov[i].iov_len; at += page)
+			(void)*((const volatile uint8_t *)iov[i].iov_base + at);
+	for (size_t i = 0; i < n; i++)
+		if (iov[i].iov_len)
+			(void)*((const volatile uint8_t *)iov[i].iov_base + iov[i].iov_len - 1);
+}
+
 int display_qemu_send(struct display_qemu *d)
 {
 	struct message *m = &d->out;
@@ -392,6 +407,10 @@ int display_qemu_send(struct display_qemu *d)
 	if (m->dmabuf && !m->sent)
 		attach(&mh, &control, m->dmabuf->fd);
 	n = sendmsg(d->sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == EFAULT) {
+		touch(iov, mh.msg_iovlen);
+		return 1;
+	}
 	if (n < 0)
 		return errno == EINTR ? 1 : -errno;
 	m->sent += (size_t)n;

@@ -229,7 +229,12 @@ static void print_qemu(const char *binary)
 	       "  -object memory-backend-memfd,id=mem,size=2G,share=on \\\n"
 	       "  -chardev socket,id=vgpu,path=%s/virga-gpu.sock -vga none \\\n"
 	       "  -device vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,"
-	       "config_size=20,chardev=vgpu\n",
+	       "config_size=20,chardev=vgpu\n"
+	       "# This device, and no other of QEMU's, has the window that Vulkan needs: with it, "
+	       "add\n"
+	       "# --venus --hostmem=1G to virga-gpu's options. vhost-user-gpu-pci has neither "
+	       "window nor\n"
+	       "# blobs.\n",
 		binary, dir, dir);
 }
 

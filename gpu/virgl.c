@@ -36,6 +36,7 @@ struct virgl_box {
 
 enum {
 	CAPSET_VIRGL = 1,
+	CAPSET_VIRGL2 = 2,
 	CAPSET_VENUS = 4,
 	CAPSET_DRM = 6,
 	CAPSETS_KNOWN = 63,
@@ -465,6 +466,18 @@ static bool is_there(const struct renderer_capset *c)
 	return false;
 }
 
+/*
+ * Buffers of OpenGL that stay mapped (ARB_buffer_storage) lie in this process's heap: there is no file of
+ * them that a front-end could map, so a driver must not ask for any.
+ */
+static void without_mapped_buffers(struct renderer_capset *c)
+{
+	enum { BITS_AT = 392, HIGHEST_BYTE = BITS_AT + 3, BUFFER_STORAGE = 0x80 };
+
+	if (c->id == CAPSET_VIRGL2 && c->size > HIGHEST_BYTE)
+		c->bytes[HIGHEST_BYTE] &= (uint8_t)~BUFFER_STORAGE;
+}
+
 /* Of those that the library knows. 0, or the first that is missing among those that were asked for. */
 static uint32_t tell_capsets(void)
 {
@@ -479,6 +492,7 @@ static uint32_t tell_capsets(void)
 		virgl_renderer_fill_caps(id, c.max_version, c.bytes);
 		if (!is_there(&c))
 			continue;
+		without_mapped_buffers(&c);
 		inside_capset(&inside, &c);
 		told |= 1ull << id;
 	}

@@ -34,6 +34,8 @@ static void capsets(void **state)
 		assert_int_equal(dev.gpu.resp_len,
 			sizeof(struct virtio_gpu_ctrl_hdr) + le32toh(info.capset_max_size));
 	}
+	/* Of its bits the highest, that buffers may stay mapped, is the only one that we take away. */
+	assert_int_equal(dev.gpu.resp[sizeof(struct virtio_gpu_ctrl_hdr) + 395] & 0xc0, 0x40);
 	assert_int_equal(gpu_driver_capset_info(&dev.gpu, 2, &info), PARAMETER);
 	assert_int_equal(gpu_driver_capset_info(&dev.gpu, UINT32_MAX, &info), PARAMETER);
 	assert_int_equal(gpu_driver_capset(&dev.gpu, 3, 0), PARAMETER);

@@ -54,6 +54,17 @@ static bool same_member_3d(const struct gpu_request *a, const struct gpu_request
 		return same_transfer(a, b);
 	case VIRTIO_GPU_CMD_SUBMIT_3D:
 		return a->submit.size == b->submit.size;
+	case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
+		return a->create_blob.id == b->create_blob.id
+			&& a->create_blob.size == b->create_blob.size
+			&& a->create_blob.n_entries == b->create_blob.n_entries
+			&& a->create_blob.mem == b->create_blob.mem
+			&& a->create_blob.flags == b->create_blob.flags;
+	case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
+		return !memcmp(
+			&a->set_scanout_blob, &b->set_scanout_blob, sizeof(a->set_scanout_blob));
+	case VIRTIO_GPU_CMD_RESOURCE_MAP_BLOB:
+		return a->map_blob.offset == b->map_blob.offset;
 	default:
 		return true;
 	}

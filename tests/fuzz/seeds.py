@@ -415,6 +415,15 @@ def gpu_poke(data):
     return u8(9, 0) + u16(0) + u8(len(data)) + data
 
 
+def blob(i, at, size):
+    return control(gpu_hdr(0x10c) + struct.pack('<IIIIQQQII', i, 1, 1, 1, 0, size, at, size, 0))
+
+
+def shown_blob(i, side):
+    return control(gpu_hdr(0x10d) + rect(0, 0, side, side) + struct.pack(
+        '<14I', 0, i, side, side, 2, 0, side * 4, 0, 0, 0, 0, 0, 0, 0)) + control(flush(i, rect(0, 0, side, side)))
+
+
 def picture(i=1, fmt=2, w=32, h=32, at=FREE):
     return (control(create_2d(i, fmt, w, h)) + control(attach(i, (at, w * h * 4)))
             + gpu_poke(bytes(range(200)))
@@ -496,8 +505,16 @@ def gpus():
         'short': b''.join(control(create_2d(1, 1, 8, 8)[:n]) for n in (0, 1, 23, 24, 39))
             + control(b''),
         'no-room': control(gpu_hdr(0x100), 0) + control(gpu_hdr(0x100), 10) + control(edid(0), 25),
-        'unknown': b''.join(control(fenced(k)) for k in (0, 0x108, 0x109, 0x10c, 0x200, 0x207,
+        'unknown': b''.join(control(fenced(k)) for k in (0, 0x108, 0x109, 0x10e, 0x200, 0x207,
             0x302, 0xffffffff)),
+        'blob': blob(1, HIGH, 4096) + blob(2, FREE + 12, 8192) + shown_blob(1, 32) + shown_blob(2, 32)
+            + gpu_poke(bytes(range(200))) + control(flush(1, rect(0, 0, 32, 32))) + GPU_READ + GPU_SHOWN
+            + control(flush(2, rect(0, 0, 32, 32))) + control(unref(1)) + GPU_READ,
+        'blob-memory-goes': blob(1, HIGH, 4096) + shown_blob(1, 32) + GPU_GOES + control(
+            flush(1, rect(0, 0, 32, 32))) + shown_blob(1, 16) + GPU_COMES + shown_blob(1, 16) + GPU_READ,
+        'blob-is-cut-off': blob(1, HIGH, 4096) + shown_blob(1, 32) + GPU_READ + u8(14, 0) + control(
+            flush(1, rect(0, 0, 32, 32))) + GPU_READ + GPU_RESET + hello,
+        'blob-cursor': blob(1, HIGH, 16384) + on_cursor(cursor(0x300, 0, 3, 4, 1, 5, 6)) + GPU_READ,
         'flush-in-flight-pause': picture() + GPU_PAUSE + control(flush(1, rect(0, 0, 9, 9)))
             + GPU_RESET + hello,
         'queries-in-flight': control(gpu_hdr(0x100), 408) * 3 + GPU_READ + GPU_ANSWER + GPU_READ
@@ -522,7 +539,7 @@ def gpus():
                     gpu_hdr(0x207, 3, 4, 5, 6)]
     # Of 3D: as many words as each has behind its header.
     words = {0x108: 2, 0x109: 2, 0x200: 18, 0x201: 0, 0x202: 2, 0x203: 2, 0x204: 12, 0x205: 12, 0x206: 12,
-             0x207: 2}
+             0x207: 2, 0x10c: 8, 0x10d: 18, 0x208: 4, 0x209: 2}
     commands += [gpu_hdr(kind) + b''.join(struct.pack('<I', kind + i) for i in range(n))
                  for kind, n in words.items()]
     for i, c in enumerate(commands):
