@@ -316,6 +316,16 @@ static int list(struct codec *c, const struct engine_message *m, int fd)
 	return 0;
 }
 
+static int lock_in(const struct codec *c)
+{
+	struct part_kind kind = *c->of->kind;
+	struct part_inside of = *c->of;
+
+	kind.sandbox.drives_gpu = c->hardware;
+	of.kind = &kind;
+	return part_lock_in(&of);
+}
+
 /* From here on there is what is open, and memory; the first byte of a guest comes later. */
 static int open_stream(struct codec *c, const struct engine_message *m, int fd)
 {
@@ -327,7 +337,7 @@ static int open_stream(struct codec *c, const struct engine_message *m, int fd)
 	c->open = *m;
 	r = c->ops->open(c);
 	if (r == 0)
-		r = part_lock_in(c->of);
+		r = lock_in(c);
 	if (r == 0)
 		r = -pthread_create(&c->worker, NULL, work, c);
 	c->opened = r == 0;

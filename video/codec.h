@@ -27,8 +27,8 @@ struct codec;
 struct codec_ops {
 	/* Says codec_capability() for each element that works. */
 	void (*list)(struct codec *c);
-	/* Makes the library's side of c->open, in c->library. What it opens, it opens here. 0 or negative
-	 * errno. */
+	/* Makes the library's side of c->open, in c->library. What it opens, it opens here; with
+	 * c->hardware it may ask its driver later. 0 or negative errno. */
 	int (*open)(struct codec *c);
 	/* Decodes a unit of bitstream, owned (free()), with CODEC_PADDING zeros behind it. `number` has to
 	 * come with its picture. Negative errno: the stream cannot go on. Called, as the next ones, by the
@@ -61,6 +61,7 @@ struct codec {
 	const struct codec_ops *ops;
 	void *library;
 	struct engine_message open;
+	bool hardware;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

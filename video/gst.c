@@ -70,6 +70,22 @@ static GstVideoFormat format_of(uint32_t fourcc)
 
 /* ---- what is installed ---- */
 
+static bool is_hardware(GstElementFactory *f)
+{
+	const char *klass = gst_element_factory_get_metadata(f, GST_ELEMENT_METADATA_KLASS);
+
+	return klass && strstr(klass, "Hardware");
+}
+
+/* By rank; but what drives hardware needs more of the sandbox, and is taken when it is named, or alone. */
+static int better_first(gconstpointer a, gconstpointer b)
+{
+	bool hard_a = is_hardware((gpointer)(uintptr_t)a),
+	     hard_b = is_hardware((gpointer)(uintptr_t)b);
+
+	return hard_a != hard_b ? hard_a - hard_b : gst_plugin_feature_rank_compare_func(a, b);
+}
+
 /* Elements that take these units, the better ones first. Owned: gst_plugin_feature_list_free(). */
 static GList *find(GstElementFactoryListType type, uint32_t codec)
 {
@@ -79,7 +95,7 @@ static GList *find(GstElementFactoryListType type, uint32_t codec)
 
 	gst_plugin_feature_list_free(all);
 	gst_caps_unref(caps);
-	return g_list_sort(some, gst_plugin_feature_rank_compare_func);
+	return g_list_sort(some, better_first);
 }
 
 static GList *find_decoders(uint32_t codec)
@@ -90,13 +106,6 @@ static GList *find_decoders(uint32_t codec)
 static GList *find_parsers(uint32_t codec)
 {
 	return find(GST_ELEMENT_FACTORY_TYPE_PARSER, codec);
-}
-
-static bool is_hardware(GstElementFactory *f)
-{
-	const char *klass = gst_element_factory_get_metadata(f, GST_ELEMENT_METADATA_KLASS);
-
-	return klass && strstr(klass, "Hardware");
 }
 
 /* One number or the ends of a range, kept within what there was. */
@@ -547,8 +556,10 @@ static int open_stream(struct codec *c)
 	g->decoder = make(find_decoders(codec), c->open.open.element);
 	g->parser = make(find_parsers(codec), "");
 	make_pads(g);
-	if (g->decoder)
+	if (g->decoder) {
 		set_up(g->decoder);
+		c->hardware = is_hardware(gst_element_get_factory(g->decoder));
+	}
 	if (g->decoder && link_chain(g) && start(g))
 		return 0;
 	close_stream(c);

@@ -273,6 +273,40 @@ static void test_life(void **state)
 	clip_free_pictures(&wanted);
 }
 
+/* A picture is out before the next unit is in, where the codec's own order does not hold it back. */
+static void test_no_delay(void **state)
+{
+	static const struct {
+		uint32_t codec;
+		const char *clip, *needs;
+	} clips[] = {
+		{ENGINE_H264, SOURCE(5, 176, 144) X264("tune=zerolatency"), "x264enc"},
+		{ENGINE_HEVC,
+			SOURCE(5, 176, 144) "x265enc speed-preset=ultrafast tune=zerolatency ! "
+					    "h265parse ! " HEVC_UNITS,
+			"x265enc"},
+		{ENGINE_VP8, SOURCE(5, 176, 144) VP8, "vp8enc"},
+		{ENGINE_VP9, SOURCE(5, 176, 144) VP9, "vp9enc"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(clips); i++) {
+		struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true};
+		struct clip c = {0};
+
+		if (!clip_has(clips[i].needs))
+			continue;
+		clip_add(&c, clips[i].clip);
+		rig_open(&r, clips[i].codec, "");
+		for (unsigned k = 0; k < c.n; k++) {
+			rig_feed(&r, c.units[k].bytes, c.units[k].size, k);
+			assert_true(rig_wait(&r, &r.n_pictures, k + 1));
+		}
+		rig_close(&r);
+		clip_free(&c);
+	}
+}
+
 /* Each at its own pace. */
 static void test_together(void **state)
 {
@@ -471,6 +505,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_samples),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_no_delay),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_damaged),
