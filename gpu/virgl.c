@@ -472,10 +472,10 @@ static bool is_there(const struct renderer_capset *c)
  */
 static void without_mapped_buffers(struct renderer_capset *c)
 {
-	enum { BITS_AT = 392, HIGHEST_BYTE = BITS_AT + 3, BUFFER_STORAGE = 0x80 };
+	enum { BITS_AT = 392, HIGHEST_BYTE = BITS_AT + 3, ALL_BUT_THEM = 0x7f };
 
 	if (c->id == CAPSET_VIRGL2 && c->size > HIGHEST_BYTE)
-		c->bytes[HIGHEST_BYTE] &= (uint8_t)~BUFFER_STORAGE;
+		c->bytes[HIGHEST_BYTE] &= ALL_BUT_THEM;
 }
 
 /* Of those that the library knows. 0, or the first that is missing among those that were asked for. */
