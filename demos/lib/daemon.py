@@ -95,7 +95,8 @@ class Daemon:
 
     def last_words(self):
         log = self.logs / "daemon.log"
-        lines = log.read_text(errors="replace").splitlines()[-4:]
+        lines = [line for line in log.read_text(errors="replace").splitlines()
+                 if " dbg: " not in line][-4:]
         return f"\n{log}:\n  " + "\n  ".join(lines) if lines else ""
 
     def _read_frames(self):

@@ -2,8 +2,10 @@
 """Draws on virga-gpu from a guest and looks at the pictures: see demos/run."""
 
 import argparse
+import base64
 import contextlib
 import os
+import pathlib
 import re
 import sys
 import time
@@ -17,7 +19,9 @@ from vm import Vm, VmError, scaled
 SIZE = (1280, 800)
 GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"
 RENDERER = re.compile(r"^ *renderer: +\"(.*)\"", re.M)
-RENDERED = re.compile(r"Rendered \d+ frames in [\d.]+ sec \(([\d.]+) fps\)")
+GLMARK2_SCENES, GLMARK2_SECONDS = ("build", "texture", "shading"), 2
+GLMARK2_RATE = re.compile(r"^\[(\w+)\].* FPS: (\d+)", re.M)
+RENDERED = re.compile(r"Rendered (\d+) frames in ([\d.]+) sec")
 
 
 class GpuDemo(Demo):
@@ -32,7 +36,8 @@ class GpuDemo(Demo):
                 old.unlink()
             display = f"png:{self.frames}"
         command = [self.options.daemon, "--one-off", f"--display={display}"]
-        command += ["--virgl"] * self.options.virgl
+        command += [] if self.options.only_2d else ["--virgl"]
+        command += [] if self.options.headless else ["--log=display:dbg"]  # see shown()
         return Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)
 
     def machine(self, daemon):
@@ -101,19 +106,14 @@ class GpuDemo(Demo):
         self.vm.end(group)
 
     def draw_cube(self):
-        say("the guest turns a cube" if self.options.virgl else
-            "the guest turns a cube (starting its software renderer takes a while)")
+        say("the guest turns a cube (starting its software renderer takes a while)"
+            if self.options.only_2d else "the guest turns a cube")
         group = self.vm.spawn("exec /virga/draw-cube", log="/run/cube.log")
-        self.cube_log("Rendered")
-        first_frames, started = len(self.device.frames), time.monotonic()
-        rate = self.rate_of_cube()
+        drawn, shown = self.rates_of_cube()
         self.check_renderer()
         first = self.await_picture("cube", self.pattern)
         second = self.await_picture("second cube", first)
-        fps = f"{rate:.1f} drawn"
-        if self.options.headless:
-            shown = (len(self.device.frames) - first_frames) / (time.monotonic() - started)
-            fps += f", {shown:.1f} shown"
+        fps = f"{drawn:.1f} drawn, {shown:.1f} shown"
         self.rows.append(("cube", fps, self.save(first, "cube-1")))
         self.rows.append(("cube, later", "", self.save(second, "cube-2")))
         self.vm.end(group)
@@ -122,8 +122,25 @@ class GpuDemo(Demo):
         """Who draws, as kmscube was told (GL_RENDERER)."""
         found = RENDERER.search(self.cube_log("Rendered"))
         self.renderer = found.group(1) if found else "unknown"
-        if self.options.virgl and "virgl" not in self.renderer.lower():
+        if not self.options.only_2d and "virgl" not in self.renderer.lower():
             raise VmError(f"The guest does not draw by virgl but by {self.renderer}.")
+
+    def shown(self):
+        """How many frames have reached the display: as files, or drawn by QEMU."""
+        if self.options.headless:
+            return len(self.device.frames)
+        return (self.out / "daemon.log").read_text(errors="replace").count("scanout 0: drawn")
+
+    def run_glmark2(self):
+        say("the guest runs glmark2 off screen")
+        library = pathlib.Path(self.options.daemon).parent.parent / "demos/libpreferred-mode.so"
+        words = base64.encodebytes(library.read_bytes()).decode()
+        self.vm.check(f"base64 -d >/run/preferred-mode.so <<'END'\n{words}END")
+        scenes = " ".join(f"-b {scene}:duration={GLMARK2_SECONDS}" for scene in GLMARK2_SCENES)
+        said = self.vm.check("LD_PRELOAD=/run/preferred-mode.so glmark2-es2-drm --off-screen "
+                             f"-s 640x480 {scenes} </dev/null 2>&1", timeout=180)
+        for scene, fps in GLMARK2_RATE.findall(said):
+            self.rows.append((f"glmark2 {scene}", f"{fps} drawn", "(off screen)"))
 
     def cube_log(self, word, count=1, seconds=120):
         """Waits until kmscube has said a word so often; returns its log."""
@@ -136,15 +153,22 @@ class GpuDemo(Demo):
                 raise VmError("kmscube draws nothing; it said last: " + log[-300:].strip())
             time.sleep(0.5)
 
-    def rate_of_cube(self):
-        """Frames per second, by kmscube's own count, over its next seconds."""
+    def rates_of_cube(self):
+        """Frames per second over some seconds: as kmscube counts them, and as they are shown."""
         said = self.cube_log("Rendered").count("Rendered")
-        return float(RENDERED.findall(self.cube_log("Rendered", said + 2))[-1])
+        self.cube_log("Rendered", said + 1)
+        shown, started = self.shown(), time.monotonic()
+        log = self.cube_log("Rendered", said + 4)
+        shown = (self.shown() - shown) / (time.monotonic() - started)
+        first, last = RENDERED.findall(log)[said], RENDERED.findall(log)[-1]
+        return (int(last[0]) - int(first[0])) / (float(last[1]) - float(first[1])), shown
 
     def show_all(self):
         self.draw_console()
         self.draw_pattern()
         self.draw_cube()
+        if not self.options.only_2d:
+            self.run_glmark2()
         self.table()
 
     def table(self):
@@ -178,7 +202,8 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description="The drawing part of demos/run.")
     demo.add_options(parser)
     parser.add_argument("--image")
-    for flag in ("--headless", "--window", "--virgl"):
+    parser.add_argument("--2d", action="store_true", dest="only_2d")
+    for flag in ("--headless", "--window"):
         parser.add_argument(flag, action="store_true")
     return parser.parse_args(arguments)
 
