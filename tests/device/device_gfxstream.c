@@ -134,6 +134,7 @@ static void rings(void **state)
 	assert_int_equal(order(ORDER_READ, 1, WORD), PARAMETER);
 	assert_int_equal(gpu_driver_ctx_destroy(&dev.gpu, CTX), OK);
 	assert_int_equal(order(ORDER_NOTHING, 0, 0), NO_CONTEXT);
+	make_context(); // the library has forgotten the last one
 	device_terminate();
 }
 
@@ -201,6 +202,10 @@ static void pictures(void **state)
 	assert_int_equal(
 		gpu_driver_transfer_3d(&dev.gpu, VIRTIO_GPU_CMD_TRANSFER_TO_HOST_3D, CTX, 1, ALL),
 		UNSPEC);
+	assert_int_equal(gpu_driver_attach(&dev.gpu, 1, &e, 1), OK); // once more
+	assert_int_equal(
+		gpu_driver_transfer_3d(&dev.gpu, VIRTIO_GPU_CMD_TRANSFER_FROM_HOST_3D, CTX, 1, ALL),
+		OK);
 	/* One of 2D comes there with its pixels. */
 	device_make(2, SIDE, SIDE, 0x654321);
 	assert_int_equal(gpu_driver_ctx_attach(&dev.gpu, CTX, 2), OK);
@@ -340,11 +345,15 @@ static void draw_gl(uint32_t id, uint32_t colour)
 
 static void begin_both(void)
 {
+	struct virtio_gpu_mem_entry e = {.length = htole32(SIDE * SIDE * 4)};
+
 	begin((struct device_setup){
 		.peer = true, .personality = "qemu11-gpu", .args = {"--virgl"}});
 	make_context();
 	assert_int_equal(gpu_driver_ctx_init(&dev.gpu, CTX_GL, CAPSET_GL), OK);
 	assert_int_equal(gpu_driver_create_3d(&dev.gpu, 1, (VIRGL_PICTURE(BGRX, SIDE, SIDE))), OK);
+	e.addr = htole64(guest_alloc(&dev.guest, SIDE * SIDE * 4, PAGE));
+	assert_int_equal(gpu_driver_attach(&dev.gpu, 1, &e, 1), OK);
 	assert_int_equal(gpu_driver_ctx_attach(&dev.gpu, CTX_GL, 1), OK);
 	assert_int_equal(gpu_driver_set_scanout(&dev.gpu, 0, 1, ALL), OK);
 	draw_gl(1, 0xff0000);
