@@ -81,7 +81,7 @@ static void expect_bad(const struct request *r, const struct frontend_msg *m)
 
 static void fill(uint8_t *payload, const struct request *r)
 {
-	memset(payload, 0, 512);
+	memset(payload, 0, MAX_PAYLOAD);
 	memcpy(payload, r->words, sizeof(r->words));
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(event >= 0);
@@ -97,7 +97,7 @@ static void wrong_size(const void *arg)
 	const struct request *r = arg;
 	const uint32_t sizes[] = {0, 1, 4, 7, 8, 9, 12, 39, 40, 41, 44, r->size + 1, r->size - 1,
 		(uint32_t)MAX_PAYLOAD};
-	uint8_t payload[512];
+	uint8_t payload[MAX_PAYLOAD];
 	struct frontend_msg m;
 
 	fill(payload, r);
@@ -115,7 +115,7 @@ static void wrong_size(const void *arg)
 static void stray_descriptors(const void *arg)
 {
 	const struct request *r = arg;
-	uint8_t payload[512];
+	uint8_t payload[MAX_PAYLOAD];
 	struct frontend_msg m;
 	int fds[8];
 
@@ -135,7 +135,7 @@ static void stray_descriptors(const void *arg)
 static void missing_descriptor(const void *arg)
 {
 	const struct request *r = arg;
-	uint8_t payload[512];
+	uint8_t payload[MAX_PAYLOAD];
 	struct frontend_msg m;
 
 	fill(payload, r);
@@ -148,7 +148,7 @@ static void missing_descriptor(const void *arg)
 static void not_negotiated(const void *arg)
 {
 	const struct request *r = arg;
-	uint8_t payload[512];
+	uint8_t payload[MAX_PAYLOAD];
 	struct frontend_msg m;
 
 	hx.protocol = PROTOCOL(REPLY_ACK);
@@ -166,7 +166,7 @@ static void not_negotiated(const void *arg)
 /* The rows above are good where they stand: else the cases made of them would show nothing. */
 static void all_good_requests(const void *arg)
 {
-	uint8_t payload[512];
+	uint8_t payload[MAX_PAYLOAD];
 
 	(void)arg;
 	for (size_t i = 0; i < COUNT(requests); i++) {
@@ -274,7 +274,7 @@ static void bad_value(const void *arg)
 {
 	const struct bad_value *b = arg;
 	struct frontend_msg m;
-	uint8_t payload[512] = {0};
+	uint8_t payload[MAX_PAYLOAD] = {0};
 	int fds[8];
 
 	memcpy(payload, b->words, sizeof(b->words));
@@ -332,7 +332,7 @@ static const struct bad_value odd_values[] = {
 static void odd_value(const void *arg)
 {
 	const struct bad_value *b = arg;
-	uint8_t payload[512] = {0};
+	uint8_t payload[MAX_PAYLOAD] = {0};
 	struct frontend_msg m;
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
