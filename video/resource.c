@@ -64,7 +64,7 @@ enum video_error video_resource_create(const struct dialect *d, const struct iov
 	struct video_resource *res;
 	enum video_error error;
 
-	if (r->resource.n_planes > VIDEO_PLANES_MAX || !n_entries || n_entries > VIDEO_ENTRIES_MAX)
+	if (r->resource.n_planes > VIDEO_PLANES_MAX || n_entries > VIDEO_ENTRIES_MAX)
 		return VIDEO_ERR_INVALID_PARAMETER;
 	if (n_entries > VIDEO_ALL_ENTRIES_MAX - *n_all)
 		return VIDEO_ERR_OUT_OF_MEMORY;
@@ -133,8 +133,6 @@ bool video_resource_place(const struct video_resource *res, const struct video_l
 {
 	uint64_t at = res->begin[0];
 
-	if (res->n_planes != 1 && res->n_planes != layout->n_planes)
-		return false;
 	for (unsigned i = 0; i < layout->n_planes; i++) {
 		unsigned plane = res->n_planes == 1 ? 0 : i;
 

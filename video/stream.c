@@ -116,7 +116,7 @@ static enum video_error may_add(
 		return VIDEO_ERR_INVALID_PARAMETER;
 	if (q->n == VIDEO_RESOURCES_MAX)
 		return VIDEO_ERR_OUT_OF_MEMORY;
-	if (!s->dev->mem || !video_resource_is_in(res, s->dev->mem))
+	if (!video_resource_is_in(res, s->dev->mem))
 		return VIDEO_ERR_INVALID_PARAMETER;
 	return stream_open(s);
 }
@@ -372,7 +372,7 @@ static enum video_error set_output(struct video_stream *s, const struct video_pa
 	enum video_format before = s->raw;
 
 	s->raw = p->format;
-	if (!video_is_raw(p->format) || !(c->raw >> stream_raw_index(s) & 1)) {
+	if (!(c->raw >> stream_raw_index(s) & 1)) {
 		s->raw = before;
 		return VIDEO_ERR_INVALID_PARAMETER;
 	}

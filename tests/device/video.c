@@ -10,6 +10,7 @@
 #include "driver/wait.h"
 
 enum { MEMORY = 256 << 20, RING = 256, EVENTS = 8, PLAYERS_MAX = 40, PAGE = 4096 };
+enum { START_MS = 60000 }; // GStreamer may look at all of its plugins, and remember nothing
 
 struct video_stage vx;
 
@@ -35,6 +36,7 @@ void video_begin(const char *const *args)
 		assert_ok(drv_ring_init(&vx.rings[i], &vx.guest, RING, FRONTEND_FEATURES));
 	assert_ok(child_start_fd(&vx.child, binary, args));
 	frontend_adopt(&vx.fe, child_take_fd(&vx.child));
+	vx.fe.timeout_ms = START_MS;
 	assert_ok(frontend_setup(&vx.fe, &vx.guest, vx.rings, VIDEO_DRIVER_RINGS));
 	video_driver_init(&vx.video, &vx.guest, vx.rings);
 	assert_ok(video_driver_fill(&vx.video, EVENTS));
@@ -442,6 +444,11 @@ void player_end(struct player *p)
 		assert_int_equal(p->inputs[i].ticket, -1);
 	for (unsigned i = 0; i < p->n_made; i++)
 		assert_int_equal(p->outputs[i].ticket, -1);
+	player_forget(p);
+}
+
+void player_forget(struct player *p)
+{
 	for (unsigned i = 0; i < PLAYERS_MAX; i++)
 		if (players[i] == p)
 			players[i] = NULL;

@@ -96,7 +96,8 @@ struct player {
 
 /* Makes its stream. */
 void player_begin(struct player *p);
-void player_end(struct player *p); // destroys it
+void player_end(struct player *p);    // destroys it
+void player_forget(struct player *p); // whose stream is gone already
 
 /* Takes in what is there, or waits for something, for all players. */
 void players_turn(void);

@@ -322,8 +322,9 @@ static void wrong_param_formats(const void *arg)
 	assert_int_equal(video_set_params(&hx.video, ONE, &p), INVALID_PARAMETER);
 	expect_decodes(ONE);
 	assert_int_equal(video_destroy_all(&hx.video, ONE, INPUT), OK);
-	assert_int_equal(video_destroy_all(&hx.video, ONE, OUTPUT), OK);
 	p = (struct virtio_video_params){INPUT, VP8};
+	assert_int_equal(video_set_params(&hx.video, ONE, &p), INVALID_OPERATION);
+	assert_int_equal(video_destroy_all(&hx.video, ONE, OUTPUT), OK);
 	assert_int_equal(video_set_params(&hx.video, ONE, &p), OK);
 	assert_int_equal(video_plain(ONE, INPUT, 1, video_input_at(ONE), UNIT), OK);
 	assert_int_equal(video_plain(ONE, OUTPUT, 2, video_output_at(ONE), PICTURE), OK);

@@ -104,7 +104,8 @@ class Daemon:
     def wait_listening(self, path):
         """Until it takes connections; it ends when that takes too long."""
         try:
-            wait_for(lambda: self._must_live() and LISTENS in sockets_at(path), f"a socket at {path}")
+            wait_for(lambda: self._must_live() and LISTENS in sockets_at(path), f"a socket at {path}",
+                     60)  # a library may look at all of its plugins first
         except AssertionError:
             self.__exit__()
             raise
