@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/fd.h"
 #include "common/log.h"
 
 enum { SERVER_FD = 3 };
+
+static pid_t server; // 0: none was started
 
 /* Where Debian and most others have it. virglrenderer 1.0 and newer look at the variable, too. */
 static const char *path_of_server(void)
@@ -50,7 +53,6 @@ int render_server_start(enum sandbox_mode seccomp)
 {
 	const char *path = path_of_server();
 	int pair[2];
-	pid_t pid;
 
 	if (access(path, X_OK) < 0) {
 		log_err("%s: %s; Vulkan needs it (Debian's package virgl-server)", path,
@@ -59,11 +61,16 @@ int render_server_start(enum sandbox_mode seccomp)
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
-	pid = fork();
-	if (pid == 0)
+	server = fork();
+	if (server == 0)
 		become_server(pair[1], path, seccomp);
 	fd_close(&pair[1]);
-	if (pid < 0)
+	if (server < 0)
 		fd_close(&pair[0]);
-	return pid < 0 ? -1 : pair[0];
+	return server < 0 ? -1 : pair[0];
+}
+
+bool render_server_has_ended(void)
+{
+	return server > 0 && waitpid(server, NULL, WNOHANG) != 0;
 }

@@ -46,6 +46,8 @@ enum {
 
 struct gpu_offers virgl_offers;
 
+static bool over; // this part is of no use any more
+
 static struct inside inside;
 static const char *node; // NULL: none
 
@@ -107,6 +109,10 @@ static uint32_t context_create(struct inside *in, const struct renderer_message 
 		: virgl_renderer_context_create(m->ctx, m->context.name_len, m->context.name);
 	if (r)
 		inside_context_remove(in, m->ctx);
+	if (r && render_server_has_ended()) {
+		log_err("virgl_render_server has ended");
+		over = true; // a new part has a new one
+	}
 	return result_of(r);
 }
 
@@ -607,7 +613,7 @@ static int run(int sock, const struct part_inside *of)
 	inside_answer(&inside, RENDERER_READY, 0, exports);
 	do
 		r = inside_turn(&inside, handlers, make_fence);
-	while (r > 0);
+	while (r > 0 && !over);
 	if (of->is_thread) // else all of it ends with the process
 		virgl_renderer_cleanup(&inside);
 	return 0;

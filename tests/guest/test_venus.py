@@ -2,14 +2,17 @@
 """A guest that draws with Vulkan, by Venus. The daemon, the guest's driver and what uses it are those of the test
 bed's tree build13; the guest is lent them with all their libraries."""
 
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
 import machine
 from machine import GENERIC, SIZE, GuestTest, fresh_folder, testbed
+from test_virgl import children
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 TESTBED, DAEMON = TOP / "demos/testbed", TOP / "build13/gpu/virga-gpu"
@@ -17,6 +20,8 @@ BUILD_FILE = TOP / "build13/build.ninja"
 ROOT = pathlib.Path(testbed("path", "build13")) / "root"
 LIBS = ROOT / "usr/lib/x86_64-linux-gnu"
 LOADER, DRIVER = LIBS / "ld-linux-x86-64.so.2", LIBS / "libvulkan_virtio.so"
+# What the daemon says when the program that draws is killed, which is right so.
+OF_A_KILL = "virgl err: virgl_render_server has ended", "part warn: virgl died", "part warn: virgl ended"
 # In the guest.
 LENT = "/share/lent"
 RUN = f"VK_DRIVER_FILES={LENT}/icd.json {LENT}/{LOADER.name} --library-path {LENT} {LENT}"
@@ -55,6 +60,10 @@ class Venus(GuestTest):
         cls.boot(GENERIC, daemon=daemon(), options=["--venus", "--hostmem=256M", "--outputs=%dx%d" % SIZE])
         lend(cls.m.share / "lent")
 
+    def tearDown(self):
+        self.m.gpu.must_live("a test ran")
+        self.assertEqual([line for line in self.m.words() if not line.startswith(OF_A_KILL)], [])
+
     def draws(self):
         words = self.guest(f"{RUN}/fill", 120)
         self.assertIn("Virtio-GPU Venus (llvmpipe", words)
@@ -76,6 +85,17 @@ class Venus(GuestTest):
         self.m.vm.reset()
         self.draws()
         self.assertEqual(self.m.gpu.descriptors(), fds)
+
+    def test_killed(self):
+        """The program that draws: whoever wants Vulkan next finds it gone, and then a new one."""
+        self.draws()
+        nursery, = children(self.m.gpu.process.pid, "nursery")
+        part, = children(nursery, "virgl")
+        server, = children(part, "virgl_render_se")
+        os.kill(server, signal.SIGKILL)
+        self.assertNotEqual(self.m.vm.run(f"{RUN}/fill", 120).status, 0)
+        machine.wait_until(lambda: children(nursery, "virgl") not in ([], [part]), 20, "another part")
+        self.draws()
 
 
 del GuestTest  # it has no machine
