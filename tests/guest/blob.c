@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blob COUNT: in a guest, as its renderer's driver would: a context, COUNT blobs of the renderer's, each mapped.
- * A blob begins with its resource's number, as the renderer wrote it; what is written behind that is there
- * again through a second mapping. Ends with 0 when all of that is so.
+ * blob COUNT [CAPSET]: in a guest, as its renderer's driver would: a context (of capability set 2), COUNT blobs
+ * of the renderer's, each mapped. A blob begins with its resource's number, as the renderer wrote it; what is
+ * written behind that is there again through a second mapping. The stand-in for gfxstream (set 3) writes when it
+ * is told, by a command with a fence of the context's second ring. Ends with 0 when all of that is so.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -12,13 +13,15 @@
 #include <sys/mman.h>
 #include <linux/virtio_gpu.h>
 
+#include "tests/device/gfxstream_lib.h"
 #include "tests/shim/virtgpu.h"
 
 #define VIRTGPU(request, type) _IOWR('d', request, type)
 
-enum { SIZE = 3 * 4096, CAPSET = 2 };
+enum { SIZE = 3 * 4096, CAPSET = 2, CAPSET_GFXSTREAM = 3 };
 
 static int card;
+static uint32_t capset = CAPSET;
 
 static int fail(const char *what)
 {
@@ -37,6 +40,22 @@ static volatile uint32_t *map(uint32_t handle)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+static int paint(uint32_t handle, uint32_t res)
+{
+	const uint32_t order[] = {ORDER_PAINT, res, res};
+	struct virtgpu_execbuffer e = {.flags = VIRTGPU_RING_IDX,
+		.ring_idx = 1,
+		.size = sizeof(order),
+		.command = (uintptr_t)order,
+		.bo_handles = (uintptr_t)&handle,
+		.num_bo_handles = 1};
+	struct virtgpu_wait w = {.handle = handle};
+
+	if (ioctl(card, VIRTGPU(VIRTGPU_EXECBUFFER, e), &e) < 0)
+		return -1;
+	return ioctl(card, VIRTGPU(VIRTGPU_WAIT, w), &w);
+}
+
 /* One blob, which goes away with `card` at the latest. */
 static int try_blob(uint32_t number)
 {
@@ -51,6 +70,8 @@ static int try_blob(uint32_t number)
 	second = map(b.bo_handle);
 	if (!first || !second)
 		return fail("map");
+	if (capset == CAPSET_GFXSTREAM && paint(b.bo_handle, b.res_handle) < 0)
+		return fail("paint");
 	if (first[0] != b.res_handle)
 		return fprintf(stderr, "resource %u begins with %u\n", b.res_handle, first[0]), 1;
 	first[SIZE / 4 - 1] = number;
@@ -62,9 +83,14 @@ static int try_blob(uint32_t number)
 
 int main(int argc, char **argv)
 {
-	struct virtgpu_context_param capset = {VIRTGPU_CONTEXT_CAPSET, CAPSET};
-	struct virtgpu_context_init init = {.num_params = 1, .ctx_set_params = (uintptr_t)&capset};
+	struct virtgpu_context_param params[] = {
+		{VIRTGPU_CONTEXT_CAPSET, CAPSET}, {VIRTGPU_CONTEXT_RINGS, 2}};
+	struct virtgpu_context_init init = {.num_params = 2, .ctx_set_params = (uintptr_t)params};
 	int count = argc > 1 ? atoi(argv[1]) : 1;
+
+	if (argc > 2)
+		capset = (uint32_t)atoi(argv[2]);
+	params[0].value = capset;
 
 	card = open("/dev/dri/renderD128", O_RDWR);
 	if (card < 0)

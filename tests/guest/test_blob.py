@@ -11,6 +11,7 @@ from machine import BUILD, GENERIC, SIZE, GuestTest, blocks
 
 OUTPUTS = "--outputs=%dx%d" % SIZE
 STAND_IN, PROGRAM = BUILD / "tests/device/virga-gpu-stand-in", BUILD / "tests/guest/blob"
+GFXSTREAM = BUILD / "tests/device/libgfxstream-stand-in.so"
 
 
 class Blobs(GuestTest):
@@ -42,11 +43,11 @@ class OwnBlobs(Blobs):
 class Window(Blobs):
     @classmethod
     def setUpClass(cls):
-        cls.boot(GENERIC, daemon=STAND_IN, png=True, options=["--hostmem=64M", OUTPUTS])
+        cls.boot(GENERIC, daemon=STAND_IN, png=True, options=["--hostmem=64M", f"--gfxstream={GFXSTREAM}", OUTPUTS])
         shutil.copy(PROGRAM, cls.m.share)
 
-    def look(self, count):
-        return self.guest(f"/share/blob {count}").split()
+    def look(self, count, capset=2):
+        return self.guest(f"/share/blob {count} {capset}").split()
 
     def test_window(self):
         words = self.guest("dmesg")
@@ -55,6 +56,14 @@ class Window(Blobs):
         self.assertRegex(words, r"Host memory window: 0x[0-9a-f]+ \+0x4000000")
         for count in 1, 20, 20:  # what a process leaves behind is unmapped
             self.assertEqual(len(self.look(count)), count)
+        self.assertEqual(self.guest("dmesg | grep 'drm.*ERROR' || true"), "")
+
+    def test_gfxstream(self):
+        """Another renderer beside it, whose contexts are those of its capability set."""
+        self.assertRegex(self.guest("dmesg"), r"cap set 1: id 3\b")
+        for _ in range(2):
+            self.assertEqual(len(self.look(20, capset=3)), 20)
+            self.assertEqual(len(self.look(20)), 20)
         self.assertEqual(self.guest("dmesg | grep 'drm.*ERROR' || true"), "")
 
     def test_reset(self):
