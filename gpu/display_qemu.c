@@ -170,6 +170,7 @@ static void on_seen(struct display_qemu *d)
 
 	d->showing = NULL;
 	h->update = IDLE;
+	log_dbg("scanout %u: drawn", (unsigned)(h - d->heads));
 	display_qemu_shown(&h->sent_for);
 }
 

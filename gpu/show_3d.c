@@ -145,7 +145,10 @@ void gpu_3d_dmabuf(struct gpu_device *gpu, const struct remote *renderer,
 	like.height = res->height;
 	r = like.fourcc ? dbuf_import(&like, *fd, &res->dmabuf) : -EINVAL;
 	if (r < 0) {
-		log_peer("resource %u cannot be shown as it lies: %s", res->id, strerror(-r));
+		log_peer("resource %u cannot be shown as it lies: fourcc 0x%x, %u bytes a row, "
+			 "modifier 0x%llx: %s",
+			res->id, d->fourcc, d->stride, (unsigned long long)d->modifier,
+			strerror(-r));
 		return;
 	}
 	*fd = -1;

@@ -38,6 +38,9 @@ class GpuDemo(Demo):
         command = [self.options.daemon, "--one-off", f"--display={display}"]
         command += [] if self.options.only_2d else ["--virgl"]
         command += [] if self.options.headless else ["--log=display:dbg"]  # see shown()
+        if self.options.render_node:
+            command += [f"--render-node={self.options.render_node}", "--log=gpu:info"]
+            command += [] if self.options.window else ["--scanout=shm"]  # there are pixels to look at
         return Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)
 
     def machine(self, daemon):
@@ -176,7 +179,14 @@ class GpuDemo(Demo):
         for what, fps, path in self.rows:
             print(f"{what:20} {fps:24} {os.path.relpath(path)}")
         print(f"\nGL_RENDERER: {self.renderer}")
+        if self.options.render_node:
+            print("Frames went to QEMU " + self.way_of_frames())
         print(flush=True)
+
+    def way_of_frames(self):
+        words = (self.out / "daemon.log").read_text(errors="replace")
+        as_they_lay = [line for line in words.splitlines() if " as it lies, in " in line]
+        return "as dmabufs: " + as_they_lay[-1] if as_they_lay else "as pixels, read back"
 
     # -- the other ways to end
 
@@ -202,6 +212,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description="The drawing part of demos/run.")
     demo.add_options(parser)
     parser.add_argument("--image")
+    parser.add_argument("--render-node")
     parser.add_argument("--2d", action="store_true", dest="only_2d")
     for flag in ("--headless", "--window"):
         parser.add_argument(flag, action="store_true")
