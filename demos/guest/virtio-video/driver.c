@@ -160,7 +160,7 @@ static struct vv_device *vv_alloc(struct virtio_device *vdev)
 	if (!vv)
 		return NULL;
 	vv->vdev = vdev;
-	mutex_init(&vv->reset_lock);
+	mutex_init(&vv->stop_lock);
 	spin_lock_init(&vv->lock);
 	INIT_LIST_HEAD(&vv->streams);
 	vv_ring_init(vv);
@@ -207,7 +207,7 @@ static void vv_remove(struct virtio_device *vdev)
 	v4l2_device_put(&vv->v4l2_dev);
 }
 
-/* Of a sleeping machine, and of vv_reset(). All streams fail. */
+/* For a machine that sleeps. All streams fail. */
 static int __maybe_unused vv_freeze(struct virtio_device *vdev)
 {
 	vv_ring_stop(vdev->priv);

@@ -497,8 +497,6 @@ static __poll_t vv_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &s->fh.wait, wait);
 	poll_wait(file, &s->out.vb2.done_wq, wait);
 	poll_wait(file, &s->cap.vb2.done_wq, wait);
-	if (v4l2_event_pending(&s->fh))
-		events |= EPOLLPRI;
 	mutex_lock(&s->mutex);
 	if (!vv_awaits(&s->out.vb2) && !vv_awaits(&s->cap.vb2))
 		events |= EPOLLERR;
@@ -507,6 +505,9 @@ static __poll_t vv_poll(struct file *file, poll_table *wait)
 	if (vv_done(&s->cap.vb2) || s->cap.vb2.last_buffer_dequeued)
 		events |= EPOLLIN | EPOLLRDNORM;
 	mutex_unlock(&s->mutex);
+	/* Asked last: who sees a last buffer sees why it is one. */
+	if (v4l2_event_pending(&s->fh))
+		events |= EPOLLPRI;
 	return events;
 }
 

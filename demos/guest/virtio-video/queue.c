@@ -85,15 +85,17 @@ static int vv_buf_out_validate(struct vb2_buffer *vb)
 	return 0;
 }
 
+/* Until a change of size is through, what comes is of the old size, and is not used. */
 static int vv_buf_prepare(struct vb2_buffer *vb)
 {
-	u32 size = vv_queue_of(vb->vb2_queue)->format.plane_fmt[0].sizeimage;
+	struct vv_stream *s = vv_stream_of_queue(vb->vb2_queue);
+	unsigned long size = vv_queue_of(vb->vb2_queue)->format.plane_fmt[0].sizeimage;
 
 	if (V4L2_TYPE_IS_OUTPUT(vb->type))
 		return vb->planes[0].data_offset ? -EINVAL : 0;
-	if (vb2_plane_size(vb, 0) < size)
+	if (vb2_plane_size(vb, 0) < size && !s->changing)
 		return -EINVAL;
-	vb2_set_plane_payload(vb, 0, size);
+	vb2_set_plane_payload(vb, 0, min(size, vb2_plane_size(vb, 0)));
 	return 0;
 }
 
@@ -197,13 +199,22 @@ static bool vv_may_queue(struct vv_stream *s, struct vv_queue *queue)
 	return !s->drained && (!s->draining || s->before_drain);
 }
 
+static void vv_give_picture(struct vv_stream *s, struct vv_buffer *buf, bool whole);
+
 static int vv_push_queue(struct vv_stream *s, struct vv_queue *queue)
 {
 	int err = 0;
 
 	while (!err && vv_may_queue(s, queue)) {
-		err = vv_queue_buffer(s, queue,
-				      list_first_entry(&queue->ready, struct vv_buffer, ready));
+		struct vv_buffer *buf = list_first_entry(&queue->ready, struct vv_buffer, ready);
+
+		if (queue == &s->cap &&
+		    vb2_plane_size(&buf->v4l2.vb2_buf, 0) < queue->format.plane_fmt[0].sizeimage) {
+			list_del(&buf->ready);
+			vv_give_picture(s, buf, false);
+			continue;
+		}
+		err = vv_queue_buffer(s, queue, buf);
 		if (!err && queue == &s->out && s->before_drain)
 			s->before_drain--;
 	}
@@ -248,8 +259,10 @@ static void vv_give_picture(struct vv_stream *s, struct vv_buffer *buf, bool who
 {
 	buf->v4l2.flags &= ~V4L2_BUF_FLAG_LAST;
 	buf->v4l2.field = V4L2_FIELD_NONE;
-	buf->v4l2.vb2_buf.timestamp = le64_to_cpu(buf->resp.timestamp);
-	vv_copy_origin(s, &buf->v4l2);
+	if (whole) {
+		buf->v4l2.vb2_buf.timestamp = le64_to_cpu(buf->resp.timestamp);
+		vv_copy_origin(s, &buf->v4l2);
+	}
 	vb2_set_plane_payload(&buf->v4l2.vb2_buf, 0,
 			      whole ? s->cap.format.plane_fmt[0].sizeimage : 0);
 	vv_give(&s->cap, buf, whole ? VB2_BUF_STATE_DONE : VB2_BUF_STATE_ERROR);
@@ -328,7 +341,6 @@ static void vv_buffer_answered(struct vv_request *req, bool answered)
 
 int vv_queue_clear(struct vv_stream *s, struct vv_queue *queue)
 {
-	unsigned int resets = READ_ONCE(s->vv->resets);
 	struct virtio_video_hdr resp;
 	int err = 0;
 
@@ -346,7 +358,7 @@ int vv_queue_clear(struct vv_stream *s, struct vv_queue *queue)
 	/* No buffer is given up while the device may still write to it. */
 	if (queue->held) {
 		dev_err(&s->vv->vdev->dev, "the device keeps %u buffers\n", queue->held);
-		vv_reset(s->vv, resets);
+		vv_give_up(s->vv);
 	}
 	spin_lock_irq(&s->vv->lock);
 	queue->clearing = false;

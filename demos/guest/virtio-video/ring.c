@@ -14,7 +14,7 @@
 
 static unsigned int timeout = 10;
 module_param(timeout, uint, 0644);
-MODULE_PARM_DESC(timeout, "seconds after which a device that does not answer is reset");
+MODULE_PARM_DESC(timeout, "seconds after which a device that does not answer is stopped");
 
 struct vv_question {
 	struct vv_request request;
@@ -144,16 +144,15 @@ int vv_ask(struct vv_device *vv, const void *cmd, size_t cmd_size, void *resp, s
 	struct vv_question question = { .request.done = vv_question_done };
 	void *cmd_copy = kmemdup(cmd, cmd_size, GFP_KERNEL);
 	struct virtio_video_hdr *answer = kzalloc(resp_size, GFP_KERNEL);
-	unsigned int resets = READ_ONCE(vv->resets);
 	int err = -ENOMEM;
 
 	init_completion(&question.done);
 	if (cmd_copy && answer)
 		err = vv_add_question(vv, &question, cmd_copy, cmd_size, answer, resp_size);
 	if (!err && !wait_for_completion_timeout(&question.done, timeout * HZ)) {
-		dev_err(&vv->vdev->dev, "command %#x is not answered\n",
+		dev_err(&vv->vdev->dev, "command %#x is not answered: the device is stopped\n",
 			le32_to_cpu(*(const __le32 *)cmd));
-		vv_reset(vv, resets); /* which completes the question */
+		vv_give_up(vv); /* which completes the question */
 		wait_for_completion(&question.done);
 	}
 	if (!err && !question.answered)
@@ -322,23 +321,18 @@ void vv_ring_stop(struct vv_device *vv)
 
 void vv_ring_end(struct vv_device *vv)
 {
-	mutex_lock(&vv->reset_lock);
+	mutex_lock(&vv->stop_lock);
 	spin_lock_irq(&vv->lock);
 	vv->gone = true;
 	spin_unlock_irq(&vv->lock);
 	vv_ring_stop(vv);
-	mutex_unlock(&vv->reset_lock);
+	mutex_unlock(&vv->stop_lock);
 	cancel_delayed_work_sync(&vv->watchdog);
 }
 
-void vv_reset(struct vv_device *vv, unsigned int resets)
+void vv_give_up(struct vv_device *vv)
 {
-	mutex_lock(&vv->reset_lock);
-	if (vv->resets == resets && !vv->gone) {
-		vv->resets++;
-		virtio_device_freeze(vv->vdev);
-		if (virtio_device_restore(vv->vdev))
-			dev_err(&vv->vdev->dev, "could not be reset\n");
-	}
-	mutex_unlock(&vv->reset_lock);
+	mutex_lock(&vv->stop_lock);
+	vv_ring_stop(vv);
+	mutex_unlock(&vv->stop_lock);
 }

@@ -2,7 +2,7 @@
 /*
  * A V4L2 stateful decoder that is a virtio-video device.
  *
- *	driver.c  the device: probing, its formats, its reset
+ *	driver.c  the device: probing, its formats, its end
  *	ring.c    requests, responses and events on its queues
  *	queue.c   a stream's buffers (videobuf2)
  *	stream.c  a stream's states: format, change of resolution, drain, seek
@@ -54,12 +54,11 @@ struct vv_device {
 
 	size_t caps_size;
 
-	struct mutex reset_lock;
-	unsigned int resets;
+	struct mutex stop_lock;
 	struct delayed_work watchdog;
 	spinlock_t lock;
 	bool ready; /* lock: there are queues, and the device uses them */
-	bool gone; /* lock, reset_lock: the driver has left the device */
+	bool gone; /* lock, stop_lock: the driver has left the device */
 	struct virtqueue *commandq, *eventq;
 	struct virtio_video_event *events;
 	struct list_head streams; /* lock */
@@ -168,7 +167,7 @@ void vv_ring_stop(struct vv_device *vv);
 void vv_ring_end(struct vv_device *vv);
 /*
  * Sends a request and waits for its answer: 0 if that is of the type `expect`.
- * A device that does not answer is reset, and all its streams fail.
+ * A device that does not answer is given up, and all its streams fail.
  */
 int vv_ask(struct vv_device *vv, const void *cmd, size_t cmd_size, void *resp, size_t resp_size,
 	   enum virtio_video_type expect);
@@ -180,8 +179,11 @@ int vv_send(struct vv_device *vv, struct vv_request *req, void *cmd, size_t cmd_
 	    size_t resp_size);
 /* Sends a RESOURCE_CREATE or STREAM_DRAIN, copied, whose failure is the stream's; with the lock. */
 int vv_send_copy(struct vv_stream *s, const void *cmd, size_t cmd_size);
-/* Ends all that is in flight and makes the device new, unless that was done since `resets`. */
-void vv_reset(struct vv_device *vv, unsigned int resets);
+/*
+ * Ends all that is in flight, by a reset, so that the device writes no more. It is not started again: where
+ * its back-end is gone, QEMU ends with a failed assertion.
+ */
+void vv_give_up(struct vv_device *vv);
 
 /* ---- queue.c ---- */
 
