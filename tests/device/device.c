@@ -89,7 +89,8 @@ static void start_daemon(const struct device_setup *s)
 	snprintf(listen, sizeof(listen), "--socket-path=%s", dev.socket);
 	snprintf(display, sizeof(display), "--display=png:%s", dev.pictures);
 	args[n++] = listen;
-	args[n++] = SANITIZED ? "--seccomp=log" : "--seccomp=kill";
+	if (!s->no_sandbox)
+		args[n++] = SANITIZED ? "--seccomp=log" : "--seccomp=kill";
 	for (size_t i = 0; s->args[i]; i++)
 		args[n++] = s->args[i];
 	snprintf(hostmem, sizeof(hostmem), "--hostmem=%lluK", (unsigned long long)s->window >> 10);

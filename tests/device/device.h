@@ -42,6 +42,7 @@ struct device_setup {
 	bool keep_stderr;     // in the file device.errors
 	bool wait_for_client; // started, but nobody connects yet
 	bool one_ring;        // only the first
+	bool no_sandbox;      // the daemon has none: else it is locked in by name
 	uint64_t window;      // bytes of the shared memory region, with --hostmem; 0: none
 	const char *strace;   // under this program, which counts its system calls to device.trace
 };
