@@ -11,7 +11,11 @@
 #include "device_3d.h"
 #include "remote.h"
 
-enum { CURSOR_SIDE = 64 };
+/*
+ * QEMU takes what it maps for memory of the guest, and tells us of each as a region: there have to be
+ * places left for the guest's own.
+ */
+enum { CURSOR_SIDE = 64, MAPPED_MAX = GMEM_MAX_REGIONS - 125 };
 
 void gpu_blob_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
@@ -263,12 +267,16 @@ static void map_exported(struct gpu_cmd *cmd, uint32_t err)
 	what.fd = res->renderer->exported.fd;
 	what.offset = res->renderer->exported.offset;
 	if (r == 0)
-		r = res->blob.mapped ? -EBUSY : vhu_shmem_map(gpu->vhu, &what, &res->blob.ticket);
+		r = res->blob.mapped ? -EBUSY
+			: gpu->n_mapped >= MAPPED_MAX
+			? -ENOMEM
+			: vhu_shmem_map(gpu->vhu, &what, &res->blob.ticket);
 	if (r < 0) {
 		gpu_cmd_end(cmd, error_of(r));
 		return;
 	}
 	res->blob.mapped = true;
+	gpu->n_mapped++;
 	res->blob.at = what.at;
 	res->blob.map_info = res->renderer->exported.map_info;
 	wait_for(gpu, cmd, res->blob.ticket, mapped);
@@ -307,6 +315,7 @@ void gpu_blob_unmap(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		return;
 	}
 	res->blob.mapped = false;
+	gpu->n_mapped--;
 	r = vhu_shmem_unmap(gpu->vhu, res->blob.at, &ticket);
 	gpu_fences_begin(&gpu->fences, cmd);
 	if (r < 0)
@@ -319,7 +328,9 @@ void gpu_blob_forget(struct gpu_device *gpu, struct gpu_resource *res)
 {
 	uint32_t nobody;
 
-	if (res->blob.mapped)
-		vhu_shmem_unmap(gpu->vhu, res->blob.at, &nobody);
+	if (!res->blob.mapped)
+		return;
+	vhu_shmem_unmap(gpu->vhu, res->blob.at, &nobody);
 	res->blob.mapped = false;
+	gpu->n_mapped--;
 }

@@ -482,6 +482,7 @@ static void on_reset(void *dev)
 				gpu->displays[i]->ops->cursor(gpu->displays[i], id, &hidden);
 	}
 	gpu_resource_destroy_all(&gpu->resources);
+	gpu->n_mapped = 0;
 	gpu_3d_reset(gpu);
 }
 

@@ -83,6 +83,7 @@ struct gpu_device {
 	struct vhu_device vhu_device;                // what the core sees; its `dev` is this device
 	struct vhu *vhu;                             // NULL: nobody is connected
 	struct gpu_cmds at_front_end;                // wait for what it does with the window
+	unsigned n_mapped;                           // blobs in the window
 	struct remote *renderers[GPU_RENDERERS_MAX]; // each of some capability sets
 	unsigned n_renderers;                        // 0: 2D only
 	struct gpu_contexts contexts;

@@ -25,7 +25,8 @@ enum {
 
 static void begin(struct device_setup s)
 {
-	s.window = WINDOW;
+	if (!s.window)
+		s.window = WINDOW;
 	device_begin(&s);
 	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
 }
@@ -265,6 +266,31 @@ static void wrong_places(void **state)
 	assert_empty();
 }
 
+/* QEMU makes a region of guest memory of each, of which there are 509. */
+static void too_many(void **state)
+{
+	enum { MOST = 384 };
+
+	(void)state;
+	begin((struct device_setup){.window = 8 << 20});
+	for (uint32_t id = 1; id <= MOST + 1; id++)
+		assert_int_equal(create(id, BLOB_FINE), OK);
+	for (uint32_t id = 1; id <= MOST; id++)
+		assert_int_equal(map(id, id * SIZE), MAPPED);
+	assert_int_equal(map(MOST + 1, 0), NO_MEMORY);
+	assert_int_equal(unmap(7), OK);
+	assert_int_equal(map(MOST + 1, 0), MAPPED);
+	assert_int_equal(map(7, 7 * SIZE), NO_MEMORY);
+	assert_int_equal(gpu_driver_unref(&dev.gpu, 9), OK);
+	assert_int_equal(map(7, 7 * SIZE), MAPPED);
+	device_reset();
+	device_start();
+	assert_empty();
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	assert_int_equal(create(1, BLOB_FINE), OK);
+	assert_int_equal(map(1, 0), MAPPED);
+}
+
 static void not_mappable(void **state)
 {
 	struct gpu_driver_blob b = {.id = 1, .mem = VIRTIO_GPU_BLOB_MEM_HOST3D, .size = SIZE};
@@ -474,6 +500,7 @@ int main(int argc, char **argv)
 		TEST(timelines),
 		TEST(ring_in_answer),
 		TEST(wrong_places),
+		TEST(too_many),
 		TEST(not_mappable),
 		TEST(bad_files),
 		TEST(refused),

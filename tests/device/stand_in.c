@@ -51,7 +51,7 @@ static uint32_t create(struct inside *in, const struct renderer_message *m, int 
 
 /* ---- blobs ---- */
 
-enum { PAGE = 4096, FILES = 64 };
+enum { PAGE = 4096, FILES = 512 };
 
 static struct {
 	uint32_t id, kind;

@@ -7,7 +7,7 @@
  */
 #include "frontend.h"
 
-#define WINDOW_MAPS 64
+#define WINDOW_MAPS 512
 
 struct window {
 	struct frontend *f; // not owned; its channel is that of the back-end

@@ -73,7 +73,7 @@ class Window(Blobs):
             self.m.vm.spawn("/share/blob 30; sleep 1000")
             self.m.vm.reset()
             self.assertEqual(len(self.look(30)), 30)
-        self.assertEqual(self.m.gpu.descriptors(), before)
+        machine.wait_until(lambda: self.m.gpu.descriptors() == before, 30, f"{before} descriptors")
 
 
 del GuestTest, Blobs  # they have no machine
