@@ -201,6 +201,10 @@ void vv_stream_change(struct work_struct *work)
 	crop = s->crop;
 	if (!s->created || s->failed || !s->out.streaming)
 		goto out;
+	/* From here on no picture's buffer goes to the device. */
+	spin_lock_irq(&s->vv->lock);
+	s->changing = s->cap.streaming;
+	spin_unlock_irq(&s->vv->lock);
 	if (s->cap.streaming)
 		err = vv_queue_clear(s, &s->cap);
 	if (!err)
@@ -213,9 +217,10 @@ void vv_stream_change(struct work_struct *work)
 		vv_stream_fail(s);
 	} else if (!same) {
 		vv_tell_change(s);
-		s->changing = s->cap.streaming;
 		if (s->changing)
 			vv_give_last(s);
+	} else {
+		s->changing = false;
 	}
 	vv_push(s);
 	spin_unlock_irq(&s->vv->lock);
