@@ -23,6 +23,9 @@ static struct remote *of(struct part *p)
 
 enum { LOOKS = 8 }; // while one's patience lasts
 
+/* In place of a command's number, for what a process does before it is ready. */
+static const uint32_t BEGINNING = UINT32_MAX;
+
 /*
  * What everything else waits for. 0: nothing. Where no command waits there may still be something that
  * the device itself has told; fences that nobody waits for any more tell nothing.
@@ -48,14 +51,17 @@ static void look(struct remote *r, uint32_t seq)
 {
 	int64_t now = loop_now(), cpu = part_cpu_time(&r->part);
 	int64_t waited = now - r->watch.since, worked = cpu - r->watch.cpu;
+	int64_t patience = r->part.works ? r->patience : r->patience * REMOTE_SLOW;
 
+	if (!r->part.works)
+		seq = BEGINNING;
 	if (seq != r->watch.seq) {
 		r->watch.seq = seq;
 		r->watch.since = now;
 		r->watch.cpu = cpu;
 	} else if (waited >= r->patience * REMOTE_SLOW && worked < waited / REMOTE_NOTHING) {
 		part_kill(&r->part, "does not answer");
-	} else if (waited >= r->patience && worked >= r->patience) {
+	} else if (waited >= patience && worked >= patience) {
 		part_kill(&r->part, "takes too long for a command (see --max-command-time)");
 	}
 }
@@ -383,6 +389,7 @@ static void on_death(struct part *p, bool for_good)
 	struct remote *r = of(p);
 
 	r->dead = for_good;
+	r->watch.seq = 0;
 	r->lost(r);
 	for (unsigned queue = 0; queue < GPU_QUEUES; queue++)
 		remote_release(r, queue, VIRTIO_GPU_RESP_ERR_UNSPEC);

@@ -6,7 +6,8 @@
  * trusted: it may end commands with any error, early or late, and no more than that.
  *
  * One that has worked on a command for longer than one's patience, by the clock and by its own
- * processor time, is ended; so is one that does nothing, nor answers, for REMOTE_SLOW times as long.
+ * processor time, is ended; so is one that does nothing, nor answers, for REMOTE_SLOW times as long. How
+ * long its beginning may take is that as well, for both.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -381,6 +382,17 @@ static void is_idle(void **state)
 	device_collect(tell_word(STAND_IN_NOTHING, 0)); // in the same context
 }
 
+/* What a process does before it is ready is no command's: this one is asked for something meanwhile. */
+static void begins_slowly(void **state)
+{
+	(void)state;
+	setenv(STAND_IN_BEGINS, "3", 1);
+	begin("--max-command-time=1");
+	unsetenv(STAND_IN_BEGINS);
+	assert_int_equal(gpu_driver_collect(&dev.gpu, tell_word(STAND_IN_CRASH, 0)), UNSPEC);
+	lives_again();
+}
+
 /* The driver's reset has answered what was asked: nobody waits, but it is ended all the same. */
 static void spins_unseen(void **state)
 {
@@ -514,6 +526,7 @@ int main(int argc, char **argv)
 		TEST(spins),
 		TEST(sleeps_for_ever),
 		TEST(is_idle),
+		TEST(begins_slowly),
 		TEST(spins_unseen),
 		TEST(eats),
 		TEST(streams_count),

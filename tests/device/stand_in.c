@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -498,6 +499,16 @@ static void fence(const struct renderer_message *m)
 	inside_fence(&inside, m->ctx, m->ring, m->seq);
 }
 
+/* As a library that compiles or loads much, behind its first words. Whole seconds of the processor's. */
+static void begin_slowly(void)
+{
+	const char *seconds = getenv(STAND_IN_BEGINS);
+	const clock_t until = seconds ? atoi(seconds) * CLOCKS_PER_SEC : 0;
+
+	while (clock() < until)
+		;
+}
+
 static int run(int sock, const struct part_inside *of)
 {
 	static const struct renderer_capset capset = {RENDERER_CAPSET, 2, 1, 8, "capset"};
@@ -506,6 +517,7 @@ static int run(int sock, const struct part_inside *of)
 	if (r < 0 || *doomed || part_lock_in(of) < 0)
 		return 1;
 	inside_capset(&inside, &capset);
+	begin_slowly();
 	inside_answer(&inside, RENDERER_READY, 0, 1);
 	do
 		r = inside_turn(&inside, handlers, fence);

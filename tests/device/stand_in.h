@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
+/* In its environment: for so many seconds it works before it is ready. */
+#define STAND_IN_BEGINS "STAND_IN_BEGINS"
+
 /* What the first word of a command stream tells the stand-in renderer to do. */
 enum stand_in {
 	STAND_IN_NOTHING,
