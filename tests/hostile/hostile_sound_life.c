@@ -141,6 +141,8 @@ static void ending(const void *arg)
 		for (size_t i = 0; i < COUNT(both); i++) {
 			begin_anew();
 			get_under_way(both[i], state, 0, tickets);
+			for (int turn = 0; turn < 6; turn++) // it has seen all messages
+				expect_answers();
 			copy = state == PLAYING ? NULL : copy_memory();
 			e->end(both[i]);
 			if (copy && e->quiet)
