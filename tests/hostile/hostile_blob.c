@@ -230,10 +230,13 @@ static void pages_go(const void *arg)
 
 static void left_behind(const void *arg)
 {
+	int r;
+
 	(void)arg;
 	furnish();
 	assert_ack(show(0, BLOB, ALL, fits));
-	assert_ack(create(5, HOST, SIZE, 0));
+	r = create(5, HOST, SIZE, 0); // the stand-in makes it, virglrenderer knows no such object
+	assert_true(r == OK || r == PARAMETER);
 }
 
 static const struct hostile_case plain[] = {
