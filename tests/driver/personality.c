@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_gpu.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +14,9 @@
 #define F_RING_RESET    (1ull << 40)
 #define F_RING          (DRV_EVENT_IDX | DRV_INDIRECT)
 #define F_ALL           (FRONTEND_FEATURES | FRONTEND_DEVICE_FEATURES)
-#define SHMEM_SIZE      (8 + 256 * 8)
+/* QEMU's own card offers a guest no blobs and no kinds of contexts, whatever we say. */
+#define F_CARD     (F_ALL & ~(1ull << VIRTIO_GPU_F_RESOURCE_BLOB | 1ull << VIRTIO_GPU_F_CONTEXT_INIT))
+#define SHMEM_SIZE (8 + 256 * 8)
 
 /* The scripts */
 
@@ -80,7 +83,7 @@ const struct personality personalities[] = {
 	{.name = "qemu72-gpu",
 		.protocol = P(MQ) | P(REPLY_ACK) | P(BACKEND_REQ) | P(CONFIG) | P(BACKEND_SEND_FD)
 			| P(CONFIGURE_MEM_SLOTS),
-		.features = F_ALL,
+		.features = F_CARD,
 		.forced = F_RING,
 		.config_size = 16,
 		.gpu_socket = true,
@@ -90,7 +93,7 @@ const struct personality personalities[] = {
 	{.name = "qemu10-gpu",
 		.protocol = P(MQ) | P(REPLY_ACK) | P(BACKEND_REQ) | P(CONFIG) | P(BACKEND_SEND_FD)
 			| P(CONFIGURE_MEM_SLOTS) | P(RESET_DEVICE) | P(STATUS),
-		.features = F_ALL,
+		.features = F_CARD,
 		.forced = F_RING | F_RING_RESET,
 		.config_size = 16,
 		.gpu_socket = true,
@@ -99,7 +102,7 @@ const struct personality personalities[] = {
 		.stop = qemu72_stop},
 	{.name = "qemu11-gpu",
 		.protocol = ~P_INFLIGHT_BASE,
-		.features = F_ALL,
+		.features = F_CARD,
 		.forced = F_RING | F_RING_RESET,
 		.config_size = 20,
 		.gpu_socket = true,
