@@ -116,16 +116,28 @@ static bool is_same(const struct engine_answer *a, const struct engine_answer *b
 		&& a->format.crop_height == b->format.crop_height;
 }
 
+static void say_format(struct codec *c, struct engine_answer *format)
+{
+	format->what = ENGINE_FORMAT;
+	format->format.serial = c->format.format.serial + 1;
+	c->format = *format;
+	say(c, format);
+	tell_use(c, "another format");
+}
+
 void codec_format(struct codec *c, struct engine_answer *format)
 {
 	pthread_mutex_lock(&c->lock);
-	if (!c->format.format.serial || !is_same(format, &c->format)) {
-		format->what = ENGINE_FORMAT;
-		format->format.serial = c->format.format.serial + 1;
-		c->format = *format;
-		say(c, format);
-		tell_use(c, "another format");
-	}
+	if (!c->format.format.serial || !is_same(format, &c->format))
+		say_format(c, format);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void codec_format_early(struct codec *c, struct engine_answer *format)
+{
+	pthread_mutex_lock(&c->lock);
+	if (!c->format.format.serial)
+		say_format(c, format);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -386,10 +398,11 @@ static int forget_resource(struct codec *c, const struct engine_message *m, int 
 	return r;
 }
 
+/* For a format of before: the newer one is under way to who asks. */
 static int output(struct codec *c, const struct engine_message *m, int fd)
 {
 	(void)fd;
-	if (!m->output.serial || m->output.serial != c->format.format.serial)
+	if (!m->output.serial || m->output.serial > c->format.format.serial)
 		return -ESTALE;
 	if (!frame_planes(m->output.fourcc))
 		return -EINVAL;

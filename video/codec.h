@@ -90,6 +90,9 @@ void codec_capability(struct codec *c, const struct engine_answer *capability);
 /* What follows is of this format; serial is filled in. Nothing is said when its size is as before. Any
  * thread, without the lock. */
 void codec_format(struct codec *c, struct engine_answer *format);
+/* The same of headers, before anything is decoded: what is said after the first format is left to
+ * codec_format(), which knows when the pictures of before are out. */
+void codec_format_early(struct codec *c, struct engine_answer *format);
 
 /*
  * Waits for a buffer for a picture of the last format, and takes the lock. NULL, and no lock: the picture

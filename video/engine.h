@@ -9,8 +9,10 @@
  * bitstream when it was copied, pixels when there is a picture in them.
  *
  *	OPEN, RESOURCEs, QUEUE of bitstream
- *	<- FORMAT, before the first picture, and when what follows is of another size. All pictures of
- *	   before are out; none of the new ones comes until the device has said OUTPUT with that serial.
+ *	<- FORMAT, with the first headers, or else before the first picture; and when what follows is of
+ *	   another size, or the headers were wrong. All pictures of before are out; none of the new ones
+ *	   comes until the device has said OUTPUT with that serial. One with a serial of before does
+ *	   nothing: the newer FORMAT is under way to the device.
  *	OUTPUT, RESOURCEs, QUEUE of pixels <- RETURNED each, in the order of display
  *	DRAIN <- the pictures that were held back, then an empty buffer with ENGINE_LAST, for which one has
  *	   to be queued; then DONE. Bitstream queued after it begins anew, with a picture that stands alone.

@@ -195,24 +195,30 @@ static void drop_converter(struct gst *g)
 	gst_clear_buffer(&g->bounce);
 }
 
+/* False: there are no such pictures. */
+static bool fill_format(struct engine_answer *a, int width, int height, int rate_num, int rate_den)
+{
+	if (width <= 0 || height <= 0 || width > ENGINE_SIZE_MAX || height > ENGINE_SIZE_MAX)
+		return false;
+	a->format.min_buffers = 1;
+	a->format.crop_width = (uint32_t)width;
+	a->format.crop_height = (uint32_t)height;
+	a->format.width = (a->format.crop_width + 1) / 2 * 2;
+	a->format.height = (a->format.crop_height + 1) / 2 * 2;
+	a->format.rate_num = (uint32_t)rate_num;
+	a->format.rate_den = (uint32_t)rate_den;
+	return true;
+}
+
 static bool on_caps(struct gst *g, GstCaps *caps)
 {
 	struct engine_answer a = {0};
-	uint32_t width, height;
 
 	if (!gst_video_info_from_caps(&g->info, caps))
 		return false;
-	width = (uint32_t)GST_VIDEO_INFO_WIDTH(&g->info);
-	height = (uint32_t)GST_VIDEO_INFO_HEIGHT(&g->info);
 	drop_converter(g);
-	a.format.min_buffers = 1;
-	a.format.width = (width + 1) / 2 * 2;
-	a.format.height = (height + 1) / 2 * 2;
-	a.format.crop_width = width;
-	a.format.crop_height = height;
-	a.format.rate_num = (uint32_t)GST_VIDEO_INFO_FPS_N(&g->info);
-	a.format.rate_den = (uint32_t)GST_VIDEO_INFO_FPS_D(&g->info);
-	if (!width || !height || width > ENGINE_SIZE_MAX || height > ENGINE_SIZE_MAX)
+	if (!fill_format(&a, GST_VIDEO_INFO_WIDTH(&g->info), GST_VIDEO_INFO_HEIGHT(&g->info),
+		    GST_VIDEO_INFO_FPS_N(&g->info), GST_VIDEO_INFO_FPS_D(&g->info)))
 		return false;
 	codec_format(g->codec, &a);
 	return true;
@@ -392,6 +398,28 @@ static GstFlowReturn on_picture(GstPad *pad, GstObject *parent, GstBuffer *buffe
 
 /* ---- what goes in ---- */
 
+/* A parser says the size when it has seen headers; a decoder that holds pictures back, with the first one
+ * that comes out. */
+static GstPadProbeReturn on_headers(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+	const struct gst *g = data;
+	struct engine_answer a = {0};
+	int width, height, num = 0, den = 0;
+	const GstStructure *s;
+	GstCaps *caps;
+
+	(void)pad;
+	if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) != GST_EVENT_CAPS)
+		return GST_PAD_PROBE_OK;
+	gst_event_parse_caps(GST_PAD_PROBE_INFO_EVENT(info), &caps);
+	s = gst_caps_get_structure(caps, 0);
+	gst_structure_get_fraction(s, "framerate", &num, &den);
+	if (gst_structure_get_int(s, "width", &width) && gst_structure_get_int(s, "height", &height)
+		&& fill_format(&a, width, height, num, den))
+		codec_format_early(g->codec, &a);
+	return GST_PAD_PROBE_OK;
+}
+
 static void push_segment(struct gst *g)
 {
 	GstSegment segment;
@@ -479,11 +507,12 @@ static bool link_chain(struct gst *g)
 {
 	GstElement *first = g->parser ? g->parser : g->decoder;
 	GstPad *sink = gst_element_get_static_pad(g->decoder, "sink");
-	gulong probe =
-		sink ? gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_BUFFER, on_unit, g, NULL) : 0;
+	bool probed = sink && gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_BUFFER, on_unit, g, NULL)
+		&& gst_pad_add_probe(
+			sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_headers, g, NULL);
 
 	gst_clear_object(&sink);
-	return probe
+	return probed
 		&& (!g->parser
 			|| link_pads(gst_element_get_static_pad(g->parser, "src"),
 				gst_element_get_static_pad(g->decoder, "sink")))

@@ -136,7 +136,7 @@ static void try(const struct sample *s, const struct clip *c, uint32_t fourcc,
 	compare(&r, wanted, has_timestamps(s));
 	check_timestamps(&r, c);
 	check_keys(s, &r);
-	assert_int_equal(r.n_lasts, 1);
+	assert_true(r.n_lasts == 1 && r.n_formats == 1); // headers and pictures say the same
 	rig_close(&r);
 }
 
@@ -305,6 +305,83 @@ static void test_no_delay(void **state)
 		rig_close(&r);
 		clip_free(&c);
 	}
+}
+
+/* Bytes before the first slice: its NAL unit is of a type from 1 to 5. */
+static size_t h264_headers(const struct clip_unit *u)
+{
+	for (size_t i = 0; i + 3 < u->size; i++)
+		if (!memcmp(u->bytes + i, "\0\0\1", 3) && (u->bytes[i + 3] & 31) - 1u < 5)
+			return i;
+	return 0;
+}
+
+/* With the first unit, of which no picture comes before others are in. A unit of MPEG-4 ends where the parser
+ * sees another begin. */
+static void test_first_format(void **state)
+{
+	static const struct {
+		uint32_t codec;
+		const char *clip, *needs;
+		unsigned units;
+	} clips[] = {
+		{ENGINE_H264, SOURCE(8, 178, 146) X264(B_FRAMES), "x264enc", 1},
+		{ENGINE_HEVC, SOURCE(8, 178, 146) X265, "x265enc", 1},
+		{ENGINE_MPEG4, SOURCE(8, 178, 146) "avenc_mpeg4 max-bframes=2", "avenc_mpeg4", 2},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(clips); i++) {
+		struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true};
+		struct clip c = {0};
+
+		if (!clip_has(clips[i].needs))
+			continue;
+		clip_add(&c, clips[i].clip);
+		rig_open(&r, clips[i].codec, "");
+		for (unsigned k = 0; k < clips[i].units; k++)
+			rig_feed(&r, c.units[k].bytes, c.units[k].size, k);
+		assert_true(rig_wait(&r, &r.n_formats, 1));
+		assert_true(r.format.format.width == 178 && r.format.format.height == 146);
+		assert_true(
+			r.format.format.crop_width == 178 && r.format.format.crop_height == 146);
+		rig_settle(&r);
+		assert_int_equal(r.n_pictures, 0);
+		for (unsigned k = clips[i].units; k < c.n; k++)
+			rig_feed(&r, c.units[k].bytes, c.units[k].size, k);
+		assert_int_equal(rig_drain(&r), 0);
+		assert_true(r.n_pictures == c.n && r.n_formats == 1 && !r.n_broken);
+		rig_close(&r);
+		clip_free(&c);
+	}
+}
+
+/* Pictures of another size than the headers that came first. */
+static void test_other_headers(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true};
+	struct clip small = {0}, big = {0};
+	struct clip_pictures wanted = {0};
+	size_t headers;
+
+	(void)state;
+	clip_add(&small, h264_small);
+	clip_add(&big, h264_big);
+	decode_h264(&wanted, &big);
+	headers = h264_headers(&small.units[0]);
+	assert_true(headers);
+	rig_open(&r, ENGINE_H264, "avdec_h264");
+	rig_feed(&r, small.units[0].bytes, headers, 0);
+	assert_true(rig_wait(&r, &r.n_formats, 1));
+	assert_int_equal(r.format.format.width, 176);
+	feed_all(&r, &big);
+	assert_int_equal(rig_drain(&r), 0);
+	assert_int_equal(expect(&r, 0, &wanted), r.n_pictures);
+	assert_true(r.n_formats == 2 && !r.n_broken);
+	rig_close(&r);
+	clip_free(&small);
+	clip_free(&big);
+	clip_free_pictures(&wanted);
 }
 
 /* Each at its own pace. */
@@ -506,6 +583,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_no_delay),
+		cmocka_unit_test(test_first_format),
+		cmocka_unit_test(test_other_headers),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_damaged),

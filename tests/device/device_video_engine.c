@@ -332,6 +332,31 @@ static void test_wrong_output(void **state)
 	rig_close(&r);
 }
 
+/* Of a device that has not heard of the newer format. */
+static void test_late_output(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .n_pixels = 2};
+	struct engine_message m = {.what = ENGINE_OUTPUT,
+		.output = {.serial = 1, .fourcc = DRM_FORMAT_NV12, .stride = {64, 64}}};
+
+	(void)state;
+	rig_open(&r, ENGINE_H264, "null");
+	feed_many(&r, 1, 64, 48, 0);
+	assert_true(rig_wait(&r, &r.n_formats, 1));
+	rig_make_pixels(&r);
+	rig_queue_pixels(&r);
+	feed_many(&r, 1, 32, 16, 0);
+	assert_true(rig_wait(&r, &r.n_formats, 2));
+	assert_int_equal(rig_ask(&r, m), 0);
+	rig_settle(&r);
+	assert_int_equal(r.n_pictures, 1); // though there is a buffer that is large enough
+	rig_make_pixels(&r);
+	rig_queue_pixels(&r);
+	assert_true(rig_wait(&r, &r.n_pictures, 2));
+	check(&r, 1, 1, 32, 16);
+	rig_close(&r);
+}
+
 static void test_wrong_resources(void **state)
 {
 	struct rig r = {.fourcc = DRM_FORMAT_NV12};
@@ -510,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_small_buffers),
 		cmocka_unit_test(test_wrong_output),
+		cmocka_unit_test(test_late_output),
 		cmocka_unit_test(test_wrong_resources),
 		cmocka_unit_test(test_descriptor),
 		cmocka_unit_test(test_forget),
