@@ -148,16 +148,19 @@ class Decoding(VideoTest):
             self.check_frames(video.checksums(data, clip.sizes), clip.frames)
 
     def test_compliance(self):
-        """The units are those of the first format."""
+        """The units are those of the first format. The program waits for the size after the first one, of
+        which no picture comes before others are in. It warns of a picture that waited for a buffer and is
+        in it when QBUF returns, which depends on who is faster."""
         words = self.vm.run("v4l2-compliance -d /dev/video0 --no-progress -s60 "
-                            f"--stream-from-hdr={self.decoder.there(self.plain.folder)}/clip.hdr",
+                            f"--stream-from-hdr={self.decoder.there(self.b_frames.folder)}/clip.hdr",
                             timeout=120)
         (self.logs / "compliance.txt").write_text(words.out + words.err)
-        found = re.search(r"Total for .*: (\d+), Succeeded: (\d+), Failed: (\d+), Warnings: (\d+)",
-                          words.out)
+        found = re.search(r"Total for .*: (\d+), Succeeded: (\d+), Failed: (\d+)", words.out)
         self.assertTrue(found, words.out + words.err)
         self.assertGreaterEqual(int(found[2]), 54)
-        self.assertEqual((found[3], found[4]), ("0", "0"), words.out)
+        self.assertEqual(found[3], "0", words.out)
+        warnings = set(re.findall(r"warn: \S+: (.*)", words.out))
+        self.assertTrue(warnings <= {"QBUF returned the buffer as DONE."}, words.out)
 
     def test_change(self):
         """To smaller pictures, and to larger ones."""
