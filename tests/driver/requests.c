@@ -243,11 +243,10 @@ int frontend_set_vring_err(struct frontend *f, uint32_t index, int fd)
 
 int frontend_start_ring(struct frontend *f, uint32_t index, struct drv_ring *r)
 {
-	int done = drv_ring_used_count(r); // and not looked at yet
-	int rc = done < 0 ? done : frontend_set_vring_num(f, index, r->num);
+	int rc = frontend_set_vring_num(f, index, r->num);
 
 	if (rc == 0)
-		rc = frontend_set_vring_base(f, index, (uint16_t)(r->used_idx + done));
+		rc = frontend_set_vring_base(f, index, r->used_idx);
 	if (rc == 0)
 		rc = frontend_set_vring_addr(f, index, r);
 	if (rc == 0)
