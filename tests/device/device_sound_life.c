@@ -247,9 +247,10 @@ static void await_pipewire(void)
 
 static bool is_silent(void)
 {
-	const float *last = graph_frame(&rig.graph, rig.graph.n_heard - 1);
+	uint64_t n = rig.graph.n_heard;
+	const float *last = graph_frame(&rig.graph, n ? n - 1 : 0);
 
-	return last[0] == 0 && last[1] == 0;
+	return !n || (last[0] == 0 && last[1] == 0);
 }
 
 /* In ms. */

@@ -254,9 +254,10 @@ static bool has_level(float volume, bool mute)
 
 static bool is_heard(float level)
 {
-	const float *last = graph_frame(&rig.graph, rig.graph.n_heard - 1);
+	uint64_t n = rig.graph.n_heard;
+	const float *last = graph_frame(&rig.graph, n ? n - 1 : 0);
 
-	return fabsf(last[0] - level) < 1e-4f && fabsf(last[1] - level) < 1e-4f;
+	return n && fabsf(last[0] - level) < 1e-4f && fabsf(last[1] - level) < 1e-4f;
 }
 
 /* The node has this level, and it is heard. */
