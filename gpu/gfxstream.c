@@ -22,8 +22,6 @@
 #include "gfxstream_api.h"
 #include "inside.h"
 
-enum { BYTES_A_PIXEL = 4 };
-
 static struct inside inside;
 static const char *library;
 
@@ -32,13 +30,6 @@ static struct {
 #define POINTER(result, name, parameters) result(*name) parameters;
 	GFXSTREAM_FUNCTIONS(POINTER)
 } lib;
-
-static uint32_t result_of(int r)
-{
-	return r == 0          ? 0
-		: r == -ENOMEM ? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
-			       : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-}
 
 /* ---- what the library says ---- */
 
@@ -64,7 +55,7 @@ static void make_fence(const struct renderer_message *m)
 	int r = lib.create_fence(&f);
 
 	if (r)
-		inside_answer(&inside, RENDERER_DONE, m->seq, result_of(r));
+		inside_answer(&inside, RENDERER_DONE, m->seq, inside_result(r));
 }
 
 static void on_words(void *user_data, struct gfxstream_words *words)
@@ -86,15 +77,7 @@ static uint32_t context_create(struct inside *in, const struct renderer_message 
 	r = lib.context_create(m->ctx, m->context.name_len, m->context.name, m->context.capset);
 	if (r)
 		inside_context_remove(in, m->ctx);
-	return result_of(r);
-}
-
-static uint32_t context_destroy(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	(void)fd;
-	lib.context_destroy(m->ctx);
-	inside_context_remove(in, m->ctx);
-	return 0;
+	return inside_result(r);
 }
 
 static uint32_t context_attach(struct inside *in, const struct renderer_message *m, int *fd)
@@ -123,7 +106,7 @@ static uint32_t submit(struct inside *in, const struct renderer_message *m, int 
 	c.bytes = inside_bytes(in, m, *fd);
 	r = c.bytes ? lib.submit_cmd(&c) : -ENOMEM;
 	inside_bytes_done(in, m, c.bytes);
-	return result_of(r);
+	return inside_result(r);
 }
 
 /* ---- resources ---- */
@@ -153,22 +136,7 @@ static uint32_t create(struct inside *in, const struct renderer_message *m, int 
 	r = lib.resource_create(&args, NULL, 0);
 	if (r)
 		inside_remove(in, res);
-	return result_of(r);
-}
-
-/* The pages that come with the message, if any do. */
-static int take_pages(
-	struct inside *in, struct inside_resource *res, const struct renderer_message *m, int fd)
-{
-	void *entries;
-	bool found;
-
-	if (!m->bytes.size)
-		return 0;
-	entries = inside_bytes(in, m, fd);
-	found = entries && inside_resolve(in, res, entries, m->bytes.size);
-	inside_bytes_done(in, m, entries);
-	return found ? 0 : -ENOMEM;
+	return inside_result(r);
 }
 
 static uint32_t blob(struct inside *in, const struct renderer_message *m, int *fd)
@@ -176,16 +144,17 @@ static uint32_t blob(struct inside *in, const struct renderer_message *m, int *f
 	static const struct gpu_texture none;
 	const struct gfxstream_blob b = {m->blob.mem, m->blob.flags, m->blob.id, m->blob.size};
 	struct inside_resource *res = inside_add(in, m->res, &none);
-	int r;
+	int r = 0;
 
 	if (!res)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-	r = take_pages(in, res, m, *fd);
+	if (m->bytes.size)
+		r = inside_take_pages(in, res, m, *fd);
 	if (r == 0)
 		r = lib.create_blob(m->ctx, m->res, &b, res->iov, res->n_iov, NULL);
 	if (r)
 		inside_remove(in, res);
-	return result_of(r);
+	return inside_result(r);
 }
 
 static uint32_t export_blob(struct inside *in, const struct renderer_message *m, int *fd)
@@ -204,142 +173,67 @@ static uint32_t export_blob(struct inside *in, const struct renderer_message *m,
 	return inside_export(in, m, &a, bytes);
 }
 
-static void detach(struct inside_resource *res)
+/* ---- what inside_library.c asks it for ---- */
+
+static void context_destroy(uint32_t ctx)
+{
+	lib.context_destroy(ctx);
+}
+
+static int attach(const struct inside_resource *res)
+{
+	return lib.resource_attach_iov((int)res->id, res->iov, (int)res->n_iov);
+}
+
+static void detach(const struct inside_resource *res)
 {
 	struct iovec *iov;
 	int n;
 
-	if (res->iov)
-		lib.resource_detach_iov((int)res->id, &iov, &n);
-	inside_drop_pages(res);
+	lib.resource_detach_iov((int)res->id, &iov, &n);
 }
 
-static void forget(struct inside *in, struct inside_resource *res)
+static void unref(uint32_t res)
 {
-	detach(res);
-	lib.resource_unref(res->id);
-	inside_remove(in, res);
+	lib.resource_unref(res);
 }
 
-static uint32_t unref(struct inside *in, const struct renderer_message *m, int *fd)
+static int transfer(const struct inside_transfer *t)
 {
-	struct inside_resource *res = inside_find(in, m->res);
-
-	(void)fd;
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	forget(in, res);
-	return 0;
-}
-
-static uint32_t backing_detach(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res = inside_find(in, m->res);
-
-	(void)fd;
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	detach(res);
-	return 0;
-}
-
-static uint32_t backing_attach(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res = inside_find(in, m->res);
-
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	detach(res);
-	if (take_pages(in, res, m, *fd) < 0)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (!lib.resource_attach_iov((int)m->res, res->iov, (int)res->n_iov))
-		return 0;
-	inside_drop_pages(res);
-	return VIRTIO_GPU_RESP_ERR_UNSPEC;
-}
-
-/* The library begins once a process: what is in it goes one by one. */
-static uint32_t reset(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res;
-	struct inside_context *c;
-
-	(void)m;
-	(void)fd;
-	while ((c = LIST_FIRST(&in->contexts))) {
-		lib.context_destroy(c->id);
-		inside_context_remove(in, c->id);
-	}
-	for (unsigned i = 0; i < INSIDE_BUCKETS; i++)
-		while ((res = LIST_FIRST(&in->resources[i])))
-			forget(in, res);
-	return 0;
-}
-
-/* ---- pixels ---- */
-
-static uint32_t transfer(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	const struct gpu_box *b = &m->transfer.box;
+	const struct gpu_box *b = &t->box;
 	struct gfxstream_box box = {b->x, b->y, b->z, b->width, b->height, b->depth};
-	struct inside_resource *res = inside_find(in, m->res);
 
-	(void)fd;
-	if (!res || !res->iov)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (m->what == RENDERER_TO_HOST)
-		return result_of(lib.transfer_write_iov(m->res, m->ctx, (int)m->transfer.level,
-			m->transfer.stride, m->transfer.layer_stride, &box, m->transfer.offset,
-			NULL, 0));
-	return result_of(lib.transfer_read_iov(m->res, m->ctx, m->transfer.level,
-		m->transfer.stride, m->transfer.layer_stride, &box, m->transfer.offset, NULL, 0));
+	return t->to_host ? lib.transfer_write_iov(t->res, t->ctx, (int)t->level, t->stride,
+		       t->layer_stride, &box, t->offset, t->iov, t->n_iov)
+			  : lib.transfer_read_iov(t->res, t->ctx, t->level, t->stride,
+				  t->layer_stride, &box, t->offset, t->iov, (int)t->n_iov);
 }
 
-/* Between the texture and the buffer that is shown. */
-static uint32_t copy(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	const struct gpu_rect *r = &m->rect;
-	struct gfxstream_box box = {r->x, r->y, 0, r->width, r->height, 1};
-	struct inside_resource *res = inside_find(in, m->res);
-	struct iovec iov;
-	uint64_t at;
-
-	(void)fd;
-	if (!res || !res->buffer.map)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	iov = (struct iovec){res->buffer.map, res->buffer.size};
-	at = (uint64_t)r->y * res->buffer.stride + (uint64_t)r->x * BYTES_A_PIXEL;
-	if (m->what == RENDERER_UPLOAD)
-		return result_of(lib.transfer_write_iov(
-			m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
-	return result_of(
-		lib.transfer_read_iov(m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
-}
-
-static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	return inside_buffer(in, m, *fd);
-}
+static const struct inside_library functions = {.context_destroy = context_destroy,
+	.attach = attach,
+	.detach = detach,
+	.unref = unref,
+	.transfer = transfer};
 
 /* ---- the beginning ---- */
 
 static inside_handler *const handlers[RENDERER_REQUESTS] = {
-	[RENDERER_RESET] = reset,
+	[RENDERER_RESET] = inside_reset,
 	[RENDERER_CONTEXT_CREATE] = context_create,
-	[RENDERER_CONTEXT_DESTROY] = context_destroy,
+	[RENDERER_CONTEXT_DESTROY] = inside_context_destroy,
 	[RENDERER_CONTEXT_ATTACH] = context_attach,
 	[RENDERER_CONTEXT_DETACH] = context_detach,
 	[RENDERER_CREATE] = create,
-	[RENDERER_UNREF] = unref,
+	[RENDERER_UNREF] = inside_unref,
 	[RENDERER_BLOB] = blob,
 	[RENDERER_EXPORT] = export_blob,
-	[RENDERER_BACKING_ATTACH] = backing_attach,
-	[RENDERER_BACKING_DETACH] = backing_detach,
-	[RENDERER_BUFFER] = buffer,
-	[RENDERER_SHOW] = copy,
-	[RENDERER_UPLOAD] = copy,
-	[RENDERER_TO_HOST] = transfer,
-	[RENDERER_FROM_HOST] = transfer,
+	[RENDERER_BACKING_ATTACH] = inside_backing_attach,
+	[RENDERER_BACKING_DETACH] = inside_backing_detach,
+	[RENDERER_BUFFER] = inside_buffer,
+	[RENDERER_SHOW] = inside_copy,
+	[RENDERER_UPLOAD] = inside_copy,
+	[RENDERER_TO_HOST] = inside_transfer,
+	[RENDERER_FROM_HOST] = inside_transfer,
 	[RENDERER_SUBMIT] = submit,
 };
 
@@ -399,6 +293,7 @@ static int run(int sock, const struct part_inside *of)
 
 	if (r < 0)
 		return 1;
+	inside.library = &functions;
 	r = gmem_catch_faults();
 	if (r == 0)
 		r = begin();

@@ -124,30 +124,6 @@ void inside_drop_pages(struct inside_resource *res)
 	res->n_iov = 0;
 }
 
-bool inside_resolve(
-	struct inside *in, struct inside_resource *res, const void *entries, uint32_t size)
-{
-	const struct gpu_mem_entry *e = entries;
-	unsigned n = size / sizeof(*e), max = n + in->mem->n, hint = 0;
-
-	inside_drop_pages(res);
-	res->iov = calloc(max ? max : 1, sizeof(*res->iov));
-	if (!res->iov)
-		return false;
-	for (unsigned i = 0; i < n; i++) {
-		int pieces = gmem_iov(in->mem, &hint, e[i].addr, e[i].length, &res->iov[res->n_iov],
-			max - res->n_iov);
-
-		if (pieces < 0) {
-			inside_drop_pages(res);
-			return false;
-		}
-		res->n_iov += (unsigned)pieces;
-	}
-	res->mem = gmem_ref(in->mem);
-	return true;
-}
-
 /* ---- shared memory ---- */
 
 void *inside_bytes(struct inside *in, const struct renderer_message *m, int fd)
@@ -170,14 +146,14 @@ void inside_bytes_done(struct inside *in, const struct renderer_message *m, void
 		munmap(bytes, m->bytes.size);
 }
 
-uint32_t inside_buffer(struct inside *in, const struct renderer_message *m, int fd)
+uint32_t inside_buffer(struct inside *in, const struct renderer_message *m, int *fd)
 {
 	struct inside_resource *res = inside_find(in, m->res);
 	void *map;
 
 	if (!res || res->buffer.map)
 		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	map = mmap(NULL, m->buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map = mmap(NULL, m->buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
 	if (map == MAP_FAILED)
 		return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
 	res->buffer.map = map;

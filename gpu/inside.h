@@ -34,8 +34,28 @@ struct inside_context {
 	uint32_t id;
 };
 
+/* Between a texture and pages: the resource's own, or these. */
+struct inside_transfer {
+	bool to_host;
+	uint32_t res, ctx, level, stride, layer_stride;
+	struct gpu_box box;
+	uint64_t offset;
+	struct iovec *iov; // NULL: the resource's
+	unsigned n_iov;
+};
+
+/* What the handlers of inside_library.c call; results are 0 or an errno, with any sign. */
+struct inside_library {
+	void (*context_destroy)(uint32_t ctx);
+	int (*attach)(const struct inside_resource *res);
+	void (*detach)(const struct inside_resource *res);
+	void (*unref)(uint32_t res);
+	int (*transfer)(const struct inside_transfer *t);
+};
+
 struct inside {
 	int sock;
+	const struct inside_library *library; // NULL: its handlers are not used
 	struct gmem *mem;
 	struct renderer_ring *ring; // NULL: no hello yet
 	LIST_HEAD(, inside_resource) resources[INSIDE_BUCKETS];
@@ -59,6 +79,15 @@ int inside_init(struct inside *in, int sock);
 int inside_turn(struct inside *in, inside_handler *const *handlers,
 	void (*fence)(const struct renderer_message *m));
 
+/* Of inside_library.c: what is the same with every library. */
+inside_handler inside_context_destroy, inside_unref, inside_backing_attach, inside_backing_detach,
+	inside_reset, inside_copy, inside_transfer;
+/* The pages that a message lists, for one that has none. 0 or -ENOMEM. */
+int inside_take_pages(
+	struct inside *in, struct inside_resource *res, const struct renderer_message *m, int fd);
+/* The answer to what a library returned. */
+uint32_t inside_result(int r);
+
 /* Any thread. */
 void inside_answer(const struct inside *in, uint32_t what, uint32_t seq, uint32_t result);
 /* The GPU has come to this place of a timeline: a context's ring, or RENDERER_GLOBAL. */
@@ -80,14 +109,11 @@ void inside_remove(struct inside *in, struct inside_resource *res);
 bool inside_context_add(struct inside *in, uint32_t id);
 void inside_context_remove(struct inside *in, uint32_t id);
 
-/* Finds the pages that a message lists, in res->iov. False, and none, when they are not all there. */
-bool inside_resolve(
-	struct inside *in, struct inside_resource *res, const void *entries, uint32_t size);
 void inside_drop_pages(struct inside_resource *res);
 
 /* The bytes of a message, valid until inside_bytes_done(). NULL: they cannot be had. */
 void *inside_bytes(struct inside *in, const struct renderer_message *m, int fd);
 void inside_bytes_done(struct inside *in, const struct renderer_message *m, void *bytes);
 
-/* Maps a buffer to be shown. 0 or a VIRTIO_GPU_RESP_ERR_*. */
-uint32_t inside_buffer(struct inside *in, const struct renderer_message *m, int fd);
+/* Maps a buffer to be shown. */
+inside_handler inside_buffer;

@@ -40,7 +40,6 @@ enum {
 	CAPSET_VENUS = 4,
 	CAPSET_DRM = 6,
 	CAPSETS_KNOWN = 63,
-	BYTES_A_PIXEL = 4,
 	PAGE = 4096,
 };
 
@@ -50,13 +49,6 @@ static bool over; // this part is of no use any more
 
 static struct inside inside;
 static const char *node; // NULL: none
-
-static uint32_t result_of(int r)
-{
-	return r == 0                         ? 0
-		: r == ENOMEM || r == -ENOMEM ? (uint32_t)VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY
-					      : (uint32_t)VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
-}
 
 /* ---- what the library says ---- */
 
@@ -81,7 +73,7 @@ static void make_fence(const struct renderer_message *m)
 			m->ctx, VIRGL_RENDERER_FENCE_FLAG_MERGEABLE, m->ring, m->seq);
 
 	if (r)
-		inside_answer(&inside, RENDERER_DONE, m->seq, result_of(r));
+		inside_answer(&inside, RENDERER_DONE, m->seq, inside_result(r));
 }
 
 /* A guest can make it talk. */
@@ -113,15 +105,7 @@ static uint32_t context_create(struct inside *in, const struct renderer_message 
 		log_err("virgl_render_server has ended");
 		over = true; // a new part has a new one
 	}
-	return result_of(r);
-}
-
-static uint32_t context_destroy(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	(void)fd;
-	virgl_renderer_context_destroy(m->ctx);
-	inside_context_remove(in, m->ctx);
-	return 0;
+	return inside_result(r);
 }
 
 static uint32_t context_attach(struct inside *in, const struct renderer_message *m, int *fd)
@@ -147,7 +131,7 @@ static uint32_t submit(struct inside *in, const struct renderer_message *m, int 
 		      : ENOMEM;
 
 	inside_bytes_done(in, m, bytes);
-	return result_of(r);
+	return inside_result(r);
 }
 
 /* ---- resources ---- */
@@ -177,7 +161,7 @@ static uint32_t create(struct inside *in, const struct renderer_message *m, int 
 	r = virgl_renderer_resource_create(&args, NULL, 0);
 	if (r)
 		inside_remove(in, res);
-	return result_of(r);
+	return inside_result(r);
 }
 
 static uint32_t blob(struct inside *in, const struct renderer_message *m, int *fd)
@@ -192,13 +176,10 @@ static uint32_t blob(struct inside *in, const struct renderer_message *m, int *f
 		.size = m->blob.size,
 	};
 	struct inside_resource *res = inside_add(in, m->res, &none);
-	void *entries = NULL;
 	int r = res ? 0 : ENOMEM;
 
 	if (res && m->bytes.size) {
-		entries = inside_bytes(in, m, *fd);
-		r = entries && inside_resolve(in, res, entries, m->bytes.size) ? 0 : ENOMEM;
-		inside_bytes_done(in, m, entries);
+		r = inside_take_pages(in, res, m, *fd);
 		args.iovecs = res->iov;
 		args.num_iovs = res->n_iov;
 	}
@@ -206,7 +187,7 @@ static uint32_t blob(struct inside *in, const struct renderer_message *m, int *f
 		r = virgl_renderer_resource_create_blob(&args);
 	if (r && res)
 		inside_remove(in, res);
-	return result_of(r);
+	return inside_result(r);
 }
 
 static uint32_t export_blob(struct inside *in, const struct renderer_message *m, int *fd)
@@ -225,120 +206,37 @@ static uint32_t export_blob(struct inside *in, const struct renderer_message *m,
 	return inside_export(in, m, &a, bytes);
 }
 
-static void detach(struct inside_resource *res)
+/* ---- what inside_library.c asks it for ---- */
+
+static int attach(const struct inside_resource *res)
+{
+	return virgl_renderer_resource_attach_iov((int)res->id, res->iov, (int)res->n_iov);
+}
+
+static void detach(const struct inside_resource *res)
 {
 	struct iovec *iov;
 	int n;
 
-	if (res->iov)
-		virgl_renderer_resource_detach_iov((int)res->id, &iov, &n);
-	inside_drop_pages(res);
+	virgl_renderer_resource_detach_iov((int)res->id, &iov, &n);
 }
 
-static void forget(struct inside *in, struct inside_resource *res)
+static int transfer(const struct inside_transfer *t)
 {
-	detach(res);
-	virgl_renderer_resource_unref(res->id);
-	inside_remove(in, res);
-}
-
-static uint32_t unref(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res = inside_find(in, m->res);
-
-	(void)fd;
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	forget(in, res);
-	return 0;
-}
-
-static uint32_t backing_detach(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res = inside_find(in, m->res);
-
-	(void)fd;
-	if (!res)
-		return VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
-	detach(res);
-	return 0;
-}
-
-static uint32_t backing_attach(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res = inside_find(in, m->res);
-	void *entries = inside_bytes(in, m, *fd);
-	bool attached = false;
-
-	if (res && entries) {
-		detach(res);
-		attached = inside_resolve(in, res, entries, m->bytes.size);
-	}
-	inside_bytes_done(in, m, entries);
-	if (!attached)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (!virgl_renderer_resource_attach_iov((int)m->res, res->iov, (int)res->n_iov))
-		return 0;
-	inside_drop_pages(res);
-	return VIRTIO_GPU_RESP_ERR_UNSPEC;
-}
-
-static uint32_t reset(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	struct inside_resource *res;
-	struct inside_context *c;
-
-	(void)m;
-	(void)fd;
-	while ((c = LIST_FIRST(&in->contexts))) {
-		virgl_renderer_context_destroy(c->id);
-		inside_context_remove(in, c->id);
-	}
-	for (unsigned i = 0; i < INSIDE_BUCKETS; i++)
-		while ((res = LIST_FIRST(&in->resources[i])))
-			forget(in, res);
-	return 0;
-}
-
-/* ---- pixels ---- */
-
-static uint32_t transfer(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	const struct gpu_box *b = &m->transfer.box;
+	const struct gpu_box *b = &t->box;
 	struct virgl_box box = {b->x, b->y, b->z, b->width, b->height, b->depth};
-	struct inside_resource *res = inside_find(in, m->res);
 
-	(void)fd;
-	if (!res || !res->iov)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	if (m->what == RENDERER_TO_HOST)
-		return result_of(virgl_renderer_transfer_write_iov(m->res, m->ctx,
-			(int)m->transfer.level, m->transfer.stride, m->transfer.layer_stride, &box,
-			m->transfer.offset, NULL, 0));
-	return result_of(virgl_renderer_transfer_read_iov(m->res, m->ctx, m->transfer.level,
-		m->transfer.stride, m->transfer.layer_stride, &box, m->transfer.offset, NULL, 0));
+	return t->to_host ? virgl_renderer_transfer_write_iov(t->res, t->ctx, (int)t->level,
+		       t->stride, t->layer_stride, &box, t->offset, t->iov, t->n_iov)
+			  : virgl_renderer_transfer_read_iov(t->res, t->ctx, t->level, t->stride,
+				  t->layer_stride, &box, t->offset, t->iov, (int)t->n_iov);
 }
 
-/* Between the texture and the buffer that is shown. */
-static uint32_t copy(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	const struct gpu_rect *r = &m->rect;
-	struct virgl_box box = {r->x, r->y, 0, r->width, r->height, 1};
-	struct inside_resource *res = inside_find(in, m->res);
-	struct iovec iov;
-	uint64_t at;
-
-	(void)fd;
-	if (!res || !res->buffer.map)
-		return VIRTIO_GPU_RESP_ERR_UNSPEC;
-	iov = (struct iovec){res->buffer.map, res->buffer.size};
-	at = (uint64_t)r->y * res->buffer.stride + (uint64_t)r->x * BYTES_A_PIXEL;
-	if (m->what == RENDERER_UPLOAD)
-		return result_of(virgl_renderer_transfer_write_iov(
-			m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
-	return result_of(virgl_renderer_transfer_read_iov(
-		m->res, 0, 0, res->buffer.stride, 0, &box, at, &iov, 1));
-}
+static const struct inside_library functions = {.context_destroy = virgl_renderer_context_destroy,
+	.attach = attach,
+	.detach = detach,
+	.unref = virgl_renderer_resource_unref,
+	.transfer = transfer};
 
 /* ---- as a dmabuf ---- */
 
@@ -429,32 +327,27 @@ static uint32_t finish(struct inside *in, const struct renderer_message *m, int 
 	return 0;
 }
 
-static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	return inside_buffer(in, m, *fd);
-}
-
 /* ---- the beginning ---- */
 
 static inside_handler *const handlers[RENDERER_REQUESTS] = {
-	[RENDERER_RESET] = reset,
+	[RENDERER_RESET] = inside_reset,
 	[RENDERER_CONTEXT_CREATE] = context_create,
-	[RENDERER_CONTEXT_DESTROY] = context_destroy,
+	[RENDERER_CONTEXT_DESTROY] = inside_context_destroy,
 	[RENDERER_CONTEXT_ATTACH] = context_attach,
 	[RENDERER_CONTEXT_DETACH] = context_detach,
 	[RENDERER_CREATE] = create,
-	[RENDERER_UNREF] = unref,
+	[RENDERER_UNREF] = inside_unref,
 	[RENDERER_BLOB] = blob,
 	[RENDERER_EXPORT] = export_blob,
-	[RENDERER_BACKING_ATTACH] = backing_attach,
-	[RENDERER_BACKING_DETACH] = backing_detach,
-	[RENDERER_BUFFER] = buffer,
-	[RENDERER_SHOW] = copy,
-	[RENDERER_UPLOAD] = copy,
+	[RENDERER_BACKING_ATTACH] = inside_backing_attach,
+	[RENDERER_BACKING_DETACH] = inside_backing_detach,
+	[RENDERER_BUFFER] = inside_buffer,
+	[RENDERER_SHOW] = inside_copy,
+	[RENDERER_UPLOAD] = inside_copy,
 	[RENDERER_DMABUF] = dmabuf,
 	[RENDERER_FINISH] = finish,
-	[RENDERER_TO_HOST] = transfer,
-	[RENDERER_FROM_HOST] = transfer,
+	[RENDERER_TO_HOST] = inside_transfer,
+	[RENDERER_FROM_HOST] = inside_transfer,
 	[RENDERER_SUBMIT] = submit,
 };
 
@@ -583,6 +476,7 @@ static int run(int sock, const struct part_inside *of)
 
 	if (r < 0)
 		return 1;
+	inside.library = &functions;
 	seccomp = of->seccomp;
 	node = of->kind->device;
 	r = gmem_catch_faults();

@@ -156,11 +156,6 @@ static uint32_t reset(struct inside *in, const struct renderer_message *m, int *
 	return 0;
 }
 
-static uint32_t buffer(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	return inside_buffer(in, m, *fd);
-}
-
 /* What it shows is grey. */
 static uint32_t show(struct inside *in, const struct renderer_message *m, int *fd)
 {
@@ -471,7 +466,7 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_EXPORT] = export_blob,
 	[RENDERER_BACKING_ATTACH] = fine,
 	[RENDERER_BACKING_DETACH] = fine,
-	[RENDERER_BUFFER] = buffer,
+	[RENDERER_BUFFER] = inside_buffer,
 	[RENDERER_SHOW] = show,
 	[RENDERER_UPLOAD] = fine,
 	[RENDERER_DMABUF] = dmabuf,
