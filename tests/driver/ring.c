@@ -399,18 +399,27 @@ int drv_ring_wait_err(struct drv_ring *r, int timeout_ms)
 	return wait_eventfd(r->err_fd, &r->nerrs, timeout_ms);
 }
 
-/* Polls both eventfds once. Returns 0 when one of them woke us. */
-static int poll_both(struct drv_ring *r, int64_t deadline)
+int drv_rings_wait(struct drv_ring *rings, unsigned n, int64_t deadline)
 {
-	struct pollfd p[2] = {{r->call_fd, POLLIN, 0}, {r->err_fd, POLLIN, 0}};
-	int n = poll(p, 2, wait_left(deadline));
+	struct pollfd p[2 * DRV_RINGS_MAX];
+	int ready;
 
-	if (n < 0)
+	for (unsigned i = 0; i < n; i++) {
+		p[2 * i] = (struct pollfd){rings[i].call_fd, POLLIN, 0};
+		p[2 * i + 1] = (struct pollfd){rings[i].err_fd, POLLIN, 0};
+	}
+	ready = poll(p, 2 * n, wait_left(deadline));
+	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (n == 0)
-		return -ETIMEDOUT;
-	drain(r->call_fd, &r->ncalls);
-	return drain(r->err_fd, &r->nerrs) == 1 ? -EIO : 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (p[2 * i].revents)
+			drv_ring_wait_call(&rings[i], 0);
+		if (p[2 * i + 1].revents && drv_ring_wait_err(&rings[i], 0) == 0)
+			return -EIO;
+		if (ready == 0 && drv_ring_used_count(&rings[i]) > 0)
+			return -ENOMSG;
+	}
+	return ready == 0 ? -ETIMEDOUT : 0;
 }
 
 int drv_ring_wait(struct drv_ring *r, int timeout_ms)
@@ -424,10 +433,8 @@ int drv_ring_wait(struct drv_ring *r, int timeout_ms)
 	if (rc == 0 && quiet && drv_ring_want_calls(r, true))
 		rc = 1;
 	while (rc == 0) {
-		rc = poll_both(r, deadline);
-		if (rc == -ETIMEDOUT && drv_ring_used_count(r) > 0)
-			rc = -ENOMSG;
-		else if (rc == 0)
+		rc = drv_rings_wait(r, 1, deadline);
+		if (rc == 0)
 			rc = drv_ring_used_count(r);
 	}
 	if (quiet)

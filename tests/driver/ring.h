@@ -15,6 +15,8 @@
 
 #include "guest.h"
 
+enum { DRV_RINGS_MAX = 4 };
+
 #define DRV_EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
 #define DRV_INDIRECT  (1ull << VIRTIO_RING_F_INDIRECT_DESC)
 
@@ -132,6 +134,9 @@ void drv_ring_delay_calls(struct drv_ring *r, uint16_t n);
  * errno.
  */
 int drv_ring_wait(struct drv_ring *r, int timeout_ms);
+
+/* Waits until one of n rings (DRV_RINGS_MAX at most) calls, whatever for. Returns as drv_ring_wait(). */
+int drv_rings_wait(struct drv_ring *rings, unsigned n, int64_t deadline);
 
 /* Waits for the call eventfd itself and clears it. Returns 0, -ETIMEDOUT or a negative errno. */
 int drv_ring_wait_call(struct drv_ring *r, int timeout_ms);

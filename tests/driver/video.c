@@ -3,7 +3,6 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 
 #include "wait.h"
@@ -202,30 +201,6 @@ int video_driver_poll(struct video_driver *d)
 	return bad < 0 ? bad : n;
 }
 
-/* Waits for any ring's call. */
-static int wait_once(struct video_driver *d, int64_t deadline)
-{
-	struct pollfd p[2 * VIDEO_DRIVER_RINGS];
-	int n;
-
-	for (int i = 0; i < VIDEO_DRIVER_RINGS; i++) {
-		p[2 * i] = (struct pollfd){d->rings[i].call_fd, POLLIN, 0};
-		p[2 * i + 1] = (struct pollfd){d->rings[i].err_fd, POLLIN, 0};
-	}
-	n = poll(p, 2 * VIDEO_DRIVER_RINGS, wait_left(deadline));
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < VIDEO_DRIVER_RINGS; i++) {
-		if (p[2 * i].revents)
-			drv_ring_wait_call(&d->rings[i], 0);
-		if (p[2 * i + 1].revents && drv_ring_wait_err(&d->rings[i], 0) == 0)
-			return -EIO;
-		if (n == 0 && drv_ring_used_count(&d->rings[i]) > 0)
-			return -ENOMSG;
-	}
-	return n == 0 ? -ETIMEDOUT : 0;
-}
-
 /* Polls, and if there is nothing waits. Returns as video_driver_poll(). */
 static int poll_or_wait(struct video_driver *d, int64_t deadline)
 {
@@ -233,7 +208,7 @@ static int poll_or_wait(struct video_driver *d, int64_t deadline)
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); // reaping has moved used_event
 	rc = video_driver_poll(d);
-	return rc == 0 ? wait_once(d, deadline) : rc;
+	return rc == 0 ? drv_rings_wait(d->rings, VIDEO_DRIVER_RINGS, deadline) : rc;
 }
 
 int video_driver_wait(struct video_driver *d, int timeout_ms)
