@@ -226,6 +226,23 @@ void expect_nothing_used(unsigned q)
 	assert_int_equal(drv_ring_used_count(&hx.rings[q]), 0);
 }
 
+void expect_too_short(unsigned q, uint32_t bytes)
+{
+	struct drv_ring *r = &hx.rings[q];
+	struct drv_used used;
+
+	for (uint32_t len = 0; len < bytes; len++)
+		for (int writable = 0; writable < 2; writable++) {
+			const struct drv_seg seg = {0x1000, writable ? len : len + bytes, writable};
+
+			assert_true(drv_ring_add(r, &seg, 1, NULL) >= 0);
+			assert_true(drv_ring_submit(r) >= 0);
+			assert_ok(drv_ring_wait(r, WAIT_DEFAULT));
+			assert_int_equal(drv_ring_reap(r, &used), 1);
+			assert_int_equal(used.len, 0);
+		}
+}
+
 void hostile_stop_ring(unsigned q)
 {
 	uint32_t base;

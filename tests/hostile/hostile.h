@@ -148,6 +148,9 @@ void expect_nothing_used(unsigned q);
 /* Ring q is broken and its driver is told, the others work; a restart by the driver heals. */
 void expect_broken(unsigned q);
 
+/* Buffers of ring q that no event of so many bytes fits into come back at once, and empty. */
+void expect_too_short(unsigned q, uint32_t bytes);
+
 /* Stops ring q, whatever state it is in, forgets what was in it, and starts it from 0. */
 void hostile_restart_ring(unsigned q);
 void hostile_stop_ring(unsigned q);
