@@ -29,23 +29,6 @@ static int end(void **state)
 	return video_end(state);
 }
 
-static void make_clip(struct clip *c, unsigned n, uint32_t width, uint32_t height)
-{
-	for (unsigned i = 0; i < n; i++)
-		units_add(c, width, height, i % 4 == 1);
-}
-
-/* All pictures of the clip, whose first unit is the stream's number `from`; those seen before are not. */
-static void expect_pictures(struct player *p, const struct clip *c, unsigned from)
-{
-	struct clip_pictures wanted = {0};
-
-	units_draw(&wanted, c, p->raw ? p->raw : NV12, from);
-	player_compare(p, &wanted);
-	p->n_pictures = 0;
-	clip_free_pictures(&wanted);
-}
-
 /* ---- what it says of itself ---- */
 
 static struct virtio_video_format_desc description(unsigned i)
@@ -144,7 +127,7 @@ static void parameters(void **state)
 static void memories_and_formats(void **state)
 {
 	(void)state;
-	make_clip(&clip, 20, 70, 50);
+	units_make(&clip, 20, 70, 50);
 	for (unsigned i = 0; i < 12; i++) {
 		struct player p = {.stream = i,
 			.coded = i % 2 ? H264 : VP8,
@@ -156,7 +139,7 @@ static void memories_and_formats(void **state)
 		player_play(&p, &clip);
 		assert_int_equal(p.n_formats, 1);
 		assert_int_equal(p.n_canceled, 0);
-		expect_pictures(&p, &clip, 0);
+		units_expect(&p, &clip, 0);
 		player_end(&p);
 	}
 }
@@ -169,11 +152,11 @@ static void sizes_change(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < COUNT(sizes); i++)
-		make_clip(&clip, 6, sizes[i][0], sizes[i][1]);
+		units_make(&clip, 6, sizes[i][0], sizes[i][1]);
 	player_begin(&p);
 	player_play(&p, &clip);
 	assert_int_equal(p.n_formats, COUNT(sizes));
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	player_end(&p);
 }
 
@@ -203,7 +186,7 @@ static void old_buffers_hold_it_back(void **state)
 	int before, too_small, large;
 
 	(void)state;
-	make_clip(&clip, 1, 64, 48);
+	units_make(&clip, 1, 64, 48);
 	player_begin(&p);
 	assert_int_equal(make_output(8, 1, 100), OK);
 	assert_int_equal(make_output(8, 2, bytes - 1), OK);
@@ -234,7 +217,7 @@ static void drains(void **state)
 	struct player p = {.stream = 1, .coded = H264};
 
 	(void)state;
-	make_clip(&clip, 3, 64, 48);
+	units_make(&clip, 3, 64, 48);
 	units_add(&clip, 64, 48, true);
 	units_add(&clip, 64, 48, true);
 	player_begin(&p);
@@ -244,7 +227,7 @@ static void drains(void **state)
 			player_wait(&p.n_pictures, 1);
 		assert_true(p.n_pictures < clip.n); // two are held
 		player_drain(&p);
-		expect_pictures(&p, &clip, round * clip.n);
+		units_expect(&p, &clip, round * clip.n);
 		assert_int_equal(p.n_eos, round + 1);
 	}
 	player_drain(&p); // with nothing
@@ -263,9 +246,9 @@ static void drains_at_the_beginning(void **state)
 	player_restart_output(&p, true);
 	player_drain(&p);
 	assert_int_equal(p.n_eos, 1);
-	make_clip(&clip, 5, 64, 48);
+	units_make(&clip, 5, 64, 48);
 	player_play(&p, &clip);
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	player_end(&p);
 }
 
@@ -275,7 +258,7 @@ static void drains_once_at_a_time(void **state)
 	int first, second;
 
 	(void)state;
-	make_clip(&clip, 1, 64, 48);
+	units_make(&clip, 1, 64, 48);
 	player_begin(&p);
 	player_feed(&p, &clip);
 	player_wait(&p.n_pictures, 1);
@@ -297,9 +280,9 @@ static void seeks(void **state)
 	struct clip then = {0};
 
 	(void)state;
-	make_clip(&clip, 8, 64, 48);
+	units_make(&clip, 8, 64, 48);
 	units_add(&clip, 64, 48, true);
-	make_clip(&then, 7, 64, 48);
+	units_make(&then, 7, 64, 48);
 	player_begin(&p);
 	player_feed(&p, &clip);
 	player_seek(&p);
@@ -308,7 +291,7 @@ static void seeks(void **state)
 	assert_true(p.n_pictures <= 8);
 	p.n_pictures = 0;
 	player_play(&p, &then);
-	expect_pictures(&p, &then, clip.n);
+	units_expect(&p, &then, clip.n);
 	player_end(&p);
 	clip_free(&then);
 }
@@ -323,7 +306,7 @@ static void seeks_while_it_stands(void **state)
 	(void)state;
 	for (unsigned i = 0; i < outputs + at_work + PLAYER_INPUTS; i++)
 		units_add(&clip, 64, 48, false);
-	make_clip(&then, 2, 64, 48);
+	units_make(&then, 2, 64, 48);
 	player_begin(&p);
 	player_push(&p, &clip);
 	player_wait(&p.taken, outputs + at_work);
@@ -337,7 +320,7 @@ static void seeks_while_it_stands(void **state)
 	p.keeps = false;
 	player_restart_output(&p, false);
 	player_play(&p, &then);
-	expect_pictures(&p, &then, outputs + at_work);
+	units_expect(&p, &then, outputs + at_work);
 	player_end(&p);
 	clip_free(&then);
 }
@@ -348,7 +331,7 @@ static void drain_ends_by_seek(void **state)
 	int ticket;
 
 	(void)state;
-	make_clip(&clip, 1, 64, 48);
+	units_make(&clip, 1, 64, 48);
 	player_begin(&p);
 	player_feed(&p, &clip);
 	player_wait(&p.n_pictures, 1);
@@ -367,14 +350,14 @@ static void outputs_begin_again(void **state)
 	struct player p = {.stream = 4, .coded = H264, .memory = PLAYER_RAGGED};
 
 	(void)state;
-	make_clip(&clip, 30, 64, 48);
+	units_make(&clip, 30, 64, 48);
 	player_begin(&p);
 	p.clip = &clip;
 	player_feed(&p, &clip);
 	for (unsigned i = 0; i < 4; i++)
 		player_restart_output(&p, i % 2);
 	player_drain(&p);
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	player_end(&p);
 }
 
@@ -386,7 +369,7 @@ static void many_streams(void **state)
 	int tickets[COUNT(players)];
 
 	(void)state;
-	make_clip(&clip, 12, 64, 48);
+	units_make(&clip, 12, 64, 48);
 	for (unsigned i = 0; i < COUNT(players); i++) {
 		players[i] = (struct player){.stream = i * 1000,
 			.coded = i % 2 ? H264 : VP8,
@@ -401,7 +384,7 @@ static void many_streams(void **state)
 	for (unsigned i = 0; i < COUNT(players); i++) {
 		player_wait(&players[i].n_eos, 1);
 		assert_int_equal(video_driver_collect(&vx.video, tickets[i]), OK);
-		expect_pictures(&players[i], &clip, 0);
+		units_expect(&players[i], &clip, 0);
 		player_end(&players[i]);
 	}
 }

@@ -28,23 +28,6 @@ static int end(void **state)
 	return video_end(state);
 }
 
-static void make_clip(struct clip *c, unsigned n, uint32_t width, uint32_t height)
-{
-	for (unsigned i = 0; i < n; i++)
-		units_add(c, width, height, i % 4 == 1);
-}
-
-/* All pictures of the clip, whose first unit is the stream's number `from`; those seen before are not. */
-static void expect_pictures(struct player *p, const struct clip *c, unsigned from)
-{
-	struct clip_pictures wanted = {0};
-
-	units_draw(&wanted, c, p->raw ? p->raw : NV12, from);
-	player_compare(p, &wanted);
-	p->n_pictures = 0;
-	clip_free_pictures(&wanted);
-}
-
 /* ---- codecs that end ---- */
 
 static int victims_pid;
@@ -77,7 +60,7 @@ static void play_beside(void (*harm)(struct player *p))
 	struct player victim = {.stream = 1, .coded = H264}, other = {.stream = 2, .coded = VP8};
 	unsigned pictures;
 
-	make_clip(&clip, 8, 64, 48);
+	units_make(&clip, 8, 64, 48);
 	player_begin(&victim);
 	expect_codecs(1);
 	player_begin(&other);
@@ -93,16 +76,16 @@ static void play_beside(void (*harm)(struct player *p))
 
 	player_drain(&other);
 	pictures = other.n_pictures;
-	expect_pictures(&other, &clip, 0);
+	units_expect(&other, &clip, 0);
 	assert_int_equal(pictures, clip.n);
 	player_play(&other, &clip);
-	expect_pictures(&other, &clip, clip.n);
+	units_expect(&other, &clip, clip.n);
 	player_end(&other);
 
 	victim = (struct player){.stream = 1, .coded = H264};
 	player_begin(&victim);
 	player_play(&victim, &clip);
-	expect_pictures(&victim, &clip, 0);
+	units_expect(&victim, &clip, 0);
 	player_end(&victim);
 }
 
@@ -154,7 +137,7 @@ static void stands_still(void **state)
 	int all, end;
 
 	(void)state;
-	make_clip(&clip, 2, 64, 48);
+	units_make(&clip, 2, 64, 48);
 	player_begin(&p);
 	expect_codecs(1);
 	assert_ok(kill(victims_pid, SIGSTOP));
@@ -175,7 +158,7 @@ static void stands_still(void **state)
 	p = (struct player){.stream = 1, .coded = H264};
 	player_begin(&p);
 	player_play(&p, &clip);
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	player_end(&p);
 }
 
@@ -185,7 +168,7 @@ static void processes(void **state)
 	struct player p[3];
 
 	(void)state;
-	make_clip(&clip, 2, 64, 48);
+	units_make(&clip, 2, 64, 48);
 	assert_int_equal(video_create(&vx.video, 50, H264), OK);
 	expect_codecs(0); // it was only looked at
 	for (unsigned i = 0; i < 3; i++) {
@@ -206,7 +189,7 @@ static void paused(void **state)
 	unsigned n = 40;
 
 	(void)state;
-	make_clip(&clip, n, 64, 48);
+	units_make(&clip, n, 64, 48);
 	player_begin(&p);
 	p.clip = &clip;
 	for (unsigned i = 0; i < n; i += 10) {
@@ -217,7 +200,7 @@ static void paused(void **state)
 		video_resume();
 	}
 	player_drain(&p);
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	player_end(&p);
 }
 
@@ -231,7 +214,7 @@ static void memory_changes(void **state)
 	unsigned n = 40;
 
 	(void)state;
-	make_clip(&clip, n, 64, 48);
+	units_make(&clip, n, 64, 48);
 	player_begin(&p);
 	for (unsigned i = 0; i < n; i += 10) {
 		struct clip part = {clip.units + i, 10};
@@ -244,7 +227,7 @@ static void memory_changes(void **state)
 		assert_ok(frontend_add_region(&vx.fe, &vx.guest.regions[1]));
 	}
 	player_drain(&p);
-	expect_pictures(&p, &clip, 0);
+	units_expect(&p, &clip, 0);
 	assert_int_equal(p.n_refused, 0);
 	player_end(&p);
 }
@@ -258,7 +241,7 @@ static void memory_goes(void **state)
 		VIRTIO_VIDEO_PLANES_LAYOUT_SINGLE_BUFFER, 1, {0}, {1}, &piece};
 
 	(void)state;
-	make_clip(&clip, 6, 64, 48);
+	units_make(&clip, 6, 64, 48);
 	player_begin(&victim);
 	assert_int_equal(video_resource(&vx.video, 1, INPUT, 99, &m), INVALID_PARAMETER);
 	assert_true(guest_add_region(&vx.guest, 1ull << 40, 1 << 20, 0) > 0);
@@ -271,7 +254,7 @@ static void memory_goes(void **state)
 		players_turn();
 	player_end(&victim);
 	player_drain(&other);
-	expect_pictures(&other, &clip, 0);
+	units_expect(&other, &clip, 0);
 	player_end(&other);
 }
 
@@ -283,7 +266,7 @@ static void reset(void **state)
 	struct player p[2] = {{.stream = 1, .coded = H264}, {.stream = 2, .coded = VP8}};
 
 	(void)state;
-	make_clip(&clip, 6, 64, 48);
+	units_make(&clip, 6, 64, 48);
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < COUNT(p); i++) {
 			p[i] = (struct player){.stream = i, .coded = H264};
@@ -291,7 +274,7 @@ static void reset(void **state)
 			player_feed(&p[i], &clip);
 		}
 		player_drain(&p[0]);
-		expect_pictures(&p[0], &clip, 0);
+		units_expect(&p[0], &clip, 0);
 		video_reset();
 	}
 }

@@ -76,3 +76,19 @@ void units_draw(struct clip_pictures *p, const struct clip *c, uint32_t raw, uns
 				c->units[i].pts, hash_picture(from + i, u.width, u.height, raw)};
 	}
 }
+
+void units_make(struct clip *c, unsigned n, uint32_t width, uint32_t height)
+{
+	for (unsigned i = 0; i < n; i++)
+		units_add(c, width, height, i % 4 == 1);
+}
+
+void units_expect(struct player *p, const struct clip *c, unsigned from)
+{
+	struct clip_pictures wanted = {0};
+
+	units_draw(&wanted, c, p->raw ? p->raw : VIRTIO_VIDEO_FORMAT_NV12, from);
+	player_compare(p, &wanted);
+	p->n_pictures = 0;
+	clip_free_pictures(&wanted);
+}
