@@ -5,8 +5,9 @@ display there is given what was drawn as it lies. Everything in the guest is of 
 import os
 import pathlib
 
-import vm
-from machine import BUILD, PCI, GuestTest, main, testbed
+import machine
+import vm  # where machine says
+from machine import BUILD, PCI, GuestTest, testbed
 
 ROOT = pathlib.Path(testbed("path", "build13")) / "root"
 LIBRARIES = ROOT / "usr/lib/x86_64-linux-gnu"
@@ -40,4 +41,4 @@ if __name__ == "__main__":
             BUILD / "tests/device/device_gpu").read_bytes():
         print("skipped: not built with the tree build13; see tests/run --debian13")
         raise SystemExit(77)
-    main()
+    machine.main()
