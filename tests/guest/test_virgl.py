@@ -20,18 +20,30 @@ OF_A_KILL = ("part warn: virgl died", "part warn: virgl ended by signal 9")
 GREY = b"\x80\x80\x80"
 
 
+def stat_of(path):
+    """A process's name, and what follows it in its stat: its state, its parent and so on."""
+    words = path.read_text()
+    name, rest = words[words.index("(") + 1:].rsplit(")", 1)
+    return name, rest.split()
+
+
 def children(pid, name):
     """The processes of this name that this one has started."""
     found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
         try:
-            words = stat.read_text()
+            is_called, rest = stat_of(path)
         except OSError:
             continue
-        is_called, rest = words[words.index("(") + 1:].rsplit(")", 1)
-        if is_called == name and int(rest.split()[1]) == pid and rest.split()[0] != "Z":
-            found.append(int(stat.parent.name))
+        if is_called == name and int(rest[1]) == pid and rest[0] != "Z":
+            found.append(int(path.parent.name))
     return found
+
+
+def begun(pid):
+    """When a process was started, in seconds of CLOCK_BOOTTIME."""
+    ticks = int(stat_of(pathlib.Path(f"/proc/{pid}/stat"))[1][19])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 class Virgl(GuestTest):
@@ -96,8 +108,8 @@ class OnQemu(Virgl):
         cls.boot(PCI, options=["--virgl"])
 
     def test_killed(self):
-        """Under kmscube: the console goes on, there is a new renderer within a second, a new kmscube
-        draws with it, and nothing is left behind."""
+        """Under kmscube: there is a new renderer by the time that the console shows one more picture, a new
+        kmscube draws with it, and nothing is left behind."""
         waited = []
         for number in range(KILLS):
             if number == 1:
@@ -105,15 +117,15 @@ class OnQemu(Virgl):
             group = self.spin()
             self.see_cube()
             victim, = self.renderer()
+            killed = time.clock_gettime(time.CLOCK_BOOTTIME)
             os.kill(victim, signal.SIGKILL)
-            killed = time.monotonic()
-            wait_until(lambda: self.renderer() not in ([], [victim]), 10, "another renderer")
-            waited.append(time.monotonic() - killed)
             self.m.vm.end(group)
             self.see_console(f"after kill {number}")
-        self.assertLess(statistics.median(waited), machine.scaled(1))
+            renderer, = self.renderer()
+            self.assertNotEqual(renderer, victim)
+            waited.append(begun(renderer) - killed)
         after = self.holds()
-        print(f"{KILLS} kills: back after {statistics.median(waited):.2f} s, at most {max(waited):.2f} s;",
+        print(f"{KILLS} kills: started after {statistics.median(waited):.2f} s, at most {max(waited):.2f} s;",
               f"descriptors and KiB of the daemon and the nursery: {before}, then {after}")
         self.assertEqual(before[0::2], after[0::2])
         self.assertLess(after[1] - before[1], MEMORY_KIB)
