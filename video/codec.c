@@ -105,7 +105,7 @@ static void tell_use(const struct codec *c, const char *when)
 	struct rusage use;
 
 	getrusage(RUSAGE_SELF, &use);
-	log_dbg("%s: %llu units, %llu pictures, %ld KiB of memory at most", when,
+	log_info("%s: %llu units, %llu pictures, %ld KiB of memory at most", when,
 		(unsigned long long)c->units, (unsigned long long)c->pictures, use.ru_maxrss);
 }
 
@@ -136,8 +136,9 @@ void codec_format(struct codec *c, struct engine_answer *format)
 void codec_format_early(struct codec *c, struct engine_answer *format)
 {
 	pthread_mutex_lock(&c->lock);
-	if (!c->format.format.serial)
+	if (!c->format.format.serial || (c->early && !is_same(format, &c->format)))
 		say_format(c, format);
+	c->early = 0;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -203,6 +204,9 @@ void codec_set(struct codec *c, bool *flag)
 
 /* ---- the worker ---- */
 
+/* A parser that looks for the end of a unit sees it when the next one begins. */
+enum { EARLY_UNITS = 2 };
+
 /* A copy of our own, which nobody changes while it is read. NULL: it cannot be had. */
 static uint8_t *copy_unit(const struct codec_resource *res, size_t size)
 {
@@ -235,6 +239,8 @@ static void run_unit(struct codec *c, struct codec_resource *res)
 	pthread_mutex_unlock(&c->lock);
 	r = c->ops->decode(c, bytes, size, number);
 	pthread_mutex_lock(&c->lock);
+	if (c->early)
+		c->early--;
 	if (r < 0 && !c->flushing)
 		fail(c, r);
 }
@@ -247,6 +253,7 @@ static void run_drain(struct codec *c)
 	pthread_mutex_unlock(&c->lock);
 	r = c->ops->drain(c);
 	pthread_mutex_lock(&c->lock);
+	c->early = EARLY_UNITS;
 	if (r < 0 && !c->flushing)
 		fail(c, r);
 	while (!is_dropping(c) && !(res = TAILQ_FIRST(&c->queues[ENGINE_PIXELS])))
@@ -266,6 +273,7 @@ static void run_flush(struct codec *c)
 	pthread_mutex_unlock(&c->lock);
 	r = c->ops->flush(c);
 	pthread_mutex_lock(&c->lock);
+	c->early = EARLY_UNITS;
 	c->flushing = false;
 	pthread_cond_broadcast(&c->changed);
 	if (r < 0)

@@ -77,6 +77,7 @@ struct codec {
 
 	struct engine_answer format;  // the last one
 	struct engine_message output; // for the format of its serial
+	unsigned early;               // units more whose headers tell of what comes next
 	unsigned faults;              // in guest memory, when a buffer was taken
 	uint64_t units, pictures;
 	uint64_t times[CODEC_TIMES]; // timestamps of the last units, by their numbers
@@ -87,11 +88,11 @@ int codec_run(int sock, const struct part_inside *of, const struct codec_ops *op
 
 void codec_capability(struct codec *c, const struct engine_answer *capability);
 
-/* What follows is of this format; serial is filled in. Nothing is said when its size is as before. Any
+/* The next picture is of this format; serial is filled in. Nothing is said when its size is as before. Any
  * thread, without the lock. */
 void codec_format(struct codec *c, struct engine_answer *format);
-/* The same of headers, before anything is decoded: what is said after the first format is left to
- * codec_format(), which knows when the pictures of before are out. */
+/* The same of headers, where no pictures of before can be under way: first of all, and in the first units
+ * after a drain or a flush. Else it is left to codec_format(). */
 void codec_format_early(struct codec *c, struct engine_answer *format);
 
 /*

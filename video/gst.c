@@ -27,7 +27,8 @@ struct gst {
 	struct codec *codec;
 	GstElement *parser, *decoder; // no parser: the decoder takes units as they are
 	GstPad *in, *out;             // ours: what goes in, what comes out
-	GstVideoInfo info;            // of what comes out
+	GstVideoInfo info;            // of what comes out, and
+	struct engine_answer format;  // what is said of it
 	GstVideoConverter *converter; // to `converted`; NULL: none was needed yet
 	GstVideoInfo converted;
 	GstBuffer *bounce; // a picture of that, where it cannot be written straight
@@ -212,16 +213,12 @@ static bool fill_format(struct engine_answer *a, int width, int height, int rate
 
 static bool on_caps(struct gst *g, GstCaps *caps)
 {
-	struct engine_answer a = {0};
-
 	if (!gst_video_info_from_caps(&g->info, caps))
 		return false;
 	drop_converter(g);
-	if (!fill_format(&a, GST_VIDEO_INFO_WIDTH(&g->info), GST_VIDEO_INFO_HEIGHT(&g->info),
-		    GST_VIDEO_INFO_FPS_N(&g->info), GST_VIDEO_INFO_FPS_D(&g->info)))
-		return false;
-	codec_format(g->codec, &a);
-	return true;
+	return fill_format(&g->format, GST_VIDEO_INFO_WIDTH(&g->info),
+		GST_VIDEO_INFO_HEIGHT(&g->info), GST_VIDEO_INFO_FPS_N(&g->info),
+		GST_VIDEO_INFO_FPS_D(&g->info));
 }
 
 static gboolean on_event(GstPad *pad, GstObject *parent, GstEvent *event)
@@ -388,6 +385,7 @@ static GstFlowReturn on_picture(GstPad *pad, GstObject *parent, GstBuffer *buffe
 		gst_buffer_unref(buffer);
 		return GST_FLOW_ERROR;
 	}
+	codec_format(g->codec, &g->format);
 	res = codec_take(g->codec, &t);
 	if (res)
 		codec_give(g->codec, res, number, put(g, &v, &t) ? flags : ENGINE_BROKEN);

@@ -384,6 +384,48 @@ static void test_other_headers(void **state)
 	clip_free_pictures(&wanted);
 }
 
+/* The first unit of a clip of another size: none of its pictures comes yet, but their size. */
+static void begin_other(struct rig *r, const struct clip *c, uint32_t width)
+{
+	unsigned told = r->n_formats, out = r->n_pictures;
+
+	rig_feed(r, c->units[0].bytes, c->units[0].size, c->units[0].pts);
+	assert_true(rig_wait(r, &r->n_formats, told + 1));
+	assert_int_equal(r->format.format.width, width);
+	rig_settle(r);
+	assert_true(r->n_formats == told + 1 && r->n_pictures == out);
+}
+
+/* After a drain and after a seek, too. */
+static void test_first_format_again(void **state)
+{
+	struct rig r = {.fourcc = DRM_FORMAT_NV12, .pixels_queued = true};
+	struct clip small = {0}, big = {0};
+	struct clip_pictures wanted = {0};
+	unsigned at;
+
+	(void)state;
+	clip_add(&small, h264_small);
+	clip_add(&big, h264_big);
+	decode_h264(&wanted, &small);
+	rig_open(&r, ENGINE_H264, "avdec_h264");
+	feed_all(&r, &small);
+	assert_int_equal(rig_drain(&r), 0);
+	at = expect(&r, 0, &wanted);
+	begin_other(&r, &big, 320);
+	assert_int_equal(ask(&r, ENGINE_CLEAR, ENGINE_BITSTREAM), 0);
+	begin_other(&r, &small, 176);
+	for (unsigned i = 1; i < small.n; i++)
+		rig_feed(&r, small.units[i].bytes, small.units[i].size, small.units[i].pts);
+	assert_int_equal(rig_drain(&r), 0);
+	assert_int_equal(expect(&r, at, &wanted), r.n_pictures);
+	assert_true(r.n_formats == 3 && !r.n_broken);
+	rig_close(&r);
+	clip_free(&small);
+	clip_free(&big);
+	clip_free_pictures(&wanted);
+}
+
 /* Each at its own pace. */
 static void test_together(void **state)
 {
@@ -585,6 +627,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_delay),
 		cmocka_unit_test(test_first_format),
 		cmocka_unit_test(test_other_headers),
+		cmocka_unit_test(test_first_format_again),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_damaged),
