@@ -5,11 +5,12 @@
  *
  *	bench-video make FILE DESCRIPTION             a clip
  *	bench-video native FILE CAPS ELEMENTS FORMAT  in a pipeline; FORMAT "": as it is decoded
- *	bench-video part|thread FILE CODEC ELEMENT FORMAT
+ *	bench-video part|thread FILE CODEC ELEMENT FORMAT [N]
+ *	                                              by N streams at once (1), each all of it
  *	bench-video open N                            how long N streams take to open
  *
- * The last line is "PICTURES WALL-MS CPU-MS": of the pipeline's process; of the part's, with what the one
- * that asks used.
+ * The last line is "PICTURES WALL-MS CPU-MS": of the pipeline's process; of the parts', with what the one
+ * that asks used, and a last word: KiB of memory of their own that the largest part has at the end.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,27 +41,64 @@ static double own_cpu_ms(void)
 		+ (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e3;
 }
 
-/* Of the only part. 0: it is a thread. */
-static double part_cpu_ms(void)
+struct use {
+	double cpu_ms;
+	unsigned long memory_kib;
+};
+
+static double cpu_ms_of(int pid)
 {
 	unsigned long user = 0, system = 0;
 	char path[64], line[1024] = "";
-	int pid = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (f && fgets(line, sizeof(line), f))
+		sscanf(strrchr(line, ')') + 1,
+			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	if (f)
+		fclose(f);
+	return (double)(user + system) * 1e3 / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Of its own: what it has mapped of the guest's is not. */
+static unsigned long memory_kib_of(int pid)
+{
+	unsigned long kib = 0;
+	char path[64], line[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "RssAnon: %lu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* Of all parts, the processor, and of the largest, the memory. 0: they are threads. */
+static struct use use_of_parts(void)
+{
+	struct use all = {0};
+	char path[64];
+	int pid;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", rig_nursery.pid, rig_nursery.pid);
 	f = fopen(path, "r");
-	if (!f || fscanf(f, "%d", &pid) != 1)
-		return 0;
-	fclose(f);
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	if (!f || !fgets(line, sizeof(line), f))
-		return 0;
-	fclose(f);
-	sscanf(strrchr(line, ')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-		&user, &system);
-	return (double)(user + system) * 1e3 / (double)sysconf(_SC_CLK_TCK);
+	while (f && fscanf(f, "%d", &pid) == 1) {
+		unsigned long kib = memory_kib_of(pid);
+
+		all.cpu_ms += cpu_ms_of(pid);
+		if (kib > all.memory_kib)
+			all.memory_kib = kib;
+	}
+	if (f)
+		fclose(f);
+	return all;
 }
 
 /* ---- clips in files: sizes and bytes ---- */
@@ -114,30 +152,57 @@ static int native(const char *file, const char *caps, const char *elements, cons
 	return n == 0;
 }
 
-static int part(
-	bool thread, const char *file, uint32_t codec, const char *element, const char *format)
+enum { STREAMS_MAX = 4 };
+
+static unsigned decode(struct rig *r, unsigned n, const struct clip *c)
 {
-	struct rig r = {.fourcc = !strcmp(format, "NV12") ? DRM_FORMAT_NV12 : DRM_FORMAT_YUV420,
-		.memory = RIG_PAGES,
-		.pixels_queued = true,
-		.n_pixels = 4,
-		.unread = true};
+	unsigned pictures = 0;
+
+	for (unsigned i = 0; i < c->n; i++)
+		for (unsigned k = 0; k < n; k++)
+			rig_feed(&r[k], c->units[i].bytes, c->units[i].size, i);
+	for (unsigned k = 0; k < n; k++) {
+		if (rig_drain(&r[k]))
+			return 0;
+		pictures += r[k].n_pictures;
+	}
+	return pictures;
+}
+
+/* words: FILE CODEC ELEMENT FORMAT */
+static int part(bool thread, char **words, unsigned n)
+{
+	struct rig r[STREAMS_MAX] = {0};
 	struct clip c = {0};
+	unsigned pictures;
+	struct use use;
 	double wall, cpu;
 
-	load(&c, file);
+	if (n < 1 || n > STREAMS_MAX)
+		return 2;
+	load(&c, words[0]);
 	rig_begin(GST_PART, thread);
-	rig_open(&r, codec, element);
+	for (unsigned i = 0; i < n; i++) {
+		r[i] = (struct rig){
+			.fourcc = !strcmp(words[3], "NV12") ? DRM_FORMAT_NV12 : DRM_FORMAT_YUV420,
+			.memory = RIG_PAGES,
+			.used = (uint64_t)i << 26,
+			.pixels_queued = true,
+			.n_pixels = 4,
+			.unread = true};
+		rig_open(&r[i], (uint32_t)atoi(words[1]), words[2]);
+	}
 	wall = ms();
-	cpu = own_cpu_ms() + part_cpu_ms();
-	for (unsigned i = 0; i < c.n; i++)
-		rig_feed(&r, c.units[i].bytes, c.units[i].size, i);
-	if (rig_drain(&r))
-		return 1;
-	printf("%u %.1f %.1f\n", r.n_pictures, ms() - wall, own_cpu_ms() + part_cpu_ms() - cpu);
-	rig_close(&r);
+	cpu = own_cpu_ms() + use_of_parts().cpu_ms;
+	pictures = decode(r, n, &c);
+	wall = ms() - wall;
+	use = use_of_parts();
+	printf("%u %.1f %.1f %lu\n", pictures, wall, own_cpu_ms() + use.cpu_ms - cpu,
+		use.memory_kib);
+	for (unsigned i = 0; i < n; i++)
+		rig_close(&r[i]);
 	rig_end();
-	return 0;
+	return pictures == 0;
 }
 
 static int open_streams(unsigned n)
@@ -166,8 +231,8 @@ int main(int argc, char **argv)
 		return make(argv[2], argv[3]);
 	if (argc == 6 && !strcmp(argv[1], "native"))
 		return native(argv[2], argv[3], argv[4], argv[5]);
-	if (argc == 6 && (!strcmp(argv[1], "part") || !strcmp(argv[1], "thread")))
-		return part(argv[1][0] == 't', argv[2], (uint32_t)atoi(argv[3]), argv[4], argv[5]);
+	if ((argc == 6 || argc == 7) && (!strcmp(argv[1], "part") || !strcmp(argv[1], "thread")))
+		return part(argv[1][0] == 't', argv + 2, argc == 7 ? (unsigned)atoi(argv[6]) : 1);
 	if (argc == 3 && !strcmp(argv[1], "open"))
 		return open_streams((unsigned)atoi(argv[2]));
 	return 2;
