@@ -78,6 +78,20 @@ static const struct option_entry sandbox_entries[] = {
 	{0},
 };
 
+uint64_t options_size(const char *value)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	unsigned long long size = strtoull(value, &end, 10); // ULLONG_MAX for all beyond
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) || !size
+		|| size > (ULLONG_MAX - 1) >> shift)
+		return 0;
+	return size << shift;
+}
+
 int options_fail(const struct options *o, int status, const char *fmt, ...)
 {
 	va_list ap;

@@ -2,6 +2,7 @@
 #pragma once
 /* Command lines: the options that all daemons share, and a table of a daemon's own. */
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "sandbox.h"
 
@@ -39,6 +40,9 @@ struct options {
  * have been answered on stdout, or one line on stderr says what is wrong and what to do.
  */
 int options_parse(struct options *o, int argc, char **argv);
+
+/* For an entry's set(): bytes, which may be given with K, M, G or T. 0: it is no such number, or 0. */
+uint64_t options_size(const char *value);
 
 /* One line on stderr, headed by the program's name; returns status. */
 int options_fail(const struct options *o, int status, const char *fmt, ...)

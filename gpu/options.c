@@ -56,24 +56,9 @@ static int set_outputs(void *target, const char *value)
 	}
 }
 
-/* 0 for what is no size. */
-static uint64_t read_size(const char *value)
-{
-	static const char units[] = "KMGT";
-	char *end;
-	unsigned long long size = strtoull(value, &end, 10); // ULLONG_MAX for all beyond
-	const char *unit = *end ? strchr(units, *end) : NULL;
-	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
-
-	if (*value < '0' || *value > '9' || (*end && (!unit || end[1])) || !size
-		|| size > (ULLONG_MAX - 1) >> shift)
-		return 0;
-	return size << shift;
-}
-
 static int set_max_hostmem(void *target, const char *value)
 {
-	uint64_t size = read_size(value);
+	uint64_t size = options_size(value);
 
 	if (!size)
 		return -EINVAL;
@@ -84,7 +69,7 @@ static int set_max_hostmem(void *target, const char *value)
 /* It is a window on the guest's PCI bus, where sizes are powers of 2. */
 static int set_hostmem(void *target, const char *value)
 {
-	uint64_t size = read_size(value);
+	uint64_t size = options_size(value);
 
 	if (size < 1 << 20 || size & (size - 1))
 		return -EINVAL;

@@ -49,6 +49,14 @@ static int set_codecs(void *target, const char *value)
 	}
 }
 
+static int set_max_memory(void *target, const char *value)
+{
+	struct video_options *v = target;
+
+	v->max_memory = options_size(value);
+	return v->max_memory ? 0 : -EINVAL;
+}
+
 static int set_isolate(void *target, const char *value)
 {
 	struct video_options *v = target;
@@ -65,6 +73,8 @@ static const struct option_entry entries[] = {
 		set_dialect},
 	{"codecs", "NAME,...",
 		"h264, hevc, vp8, vp9, mpeg2, mpeg4: only these\n(all that work here)", set_codecs},
+	{"max-memory", "SIZE", "memory of a stream's codec, which ends beyond it (1G)",
+		set_max_memory},
 	{"isolate", "process|none",
 		"where a stream is decoded: in a process of its own\n(process, the default), or in "
 		"this one, to look at\nit (none, which needs --seccomp=none)",

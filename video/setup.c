@@ -7,9 +7,6 @@
 #include "common/bytes.h"
 #include "common/fd.h"
 
-/* What the process of one stream may take: the pictures that a codec keeps of the largest video, and more. */
-#define STREAM_MEMORY (4ull << 30)
-
 #define LIST_WITHIN (60ll * 1000000000)
 
 bool video_list_codecs(const struct video_options *v, struct engine_list *list)
@@ -19,7 +16,7 @@ bool video_list_codecs(const struct video_options *v, struct engine_list *list)
 	bool right = false;
 
 	if (loop && v->codecs
-		&& nursery_start(&nursery, v->codecs, SANDBOX_AUTO, STREAM_MEMORY, false) == 0)
+		&& nursery_start(&nursery, v->codecs, SANDBOX_AUTO, v->max_memory, false) == 0)
 		right = engine_list(list, loop, &nursery, LIST_WITHIN);
 	nursery_finish(&nursery);
 	loop_destroy(loop);
@@ -79,7 +76,7 @@ int video_setup_begin(struct video_setup *s, struct loop *loop, const struct opt
 	if (status != EXIT_OK)
 		return status;
 	gmem_keep_fds = true;
-	r = nursery_start(&s->nursery, v->codecs, o->seccomp, STREAM_MEMORY, v->threads);
+	r = nursery_start(&s->nursery, v->codecs, o->seccomp, v->max_memory, v->threads);
 	if (r < 0)
 		return options_fail(o, EXIT_RUNTIME, "no process can be started: %s", strerror(-r));
 	engine_list(

@@ -25,12 +25,6 @@
 #define NOTHING      GPU_RECT(0, 0, 0, 0)
 #define PATH_MAX_LEN 160
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 /* What a test wants; 0 and NULL are the usual. */
 struct device_setup {
 	const char *personality; // qemu11-gpu, or qemu11-generic when there is no peer

@@ -106,11 +106,43 @@ static void as_threads(void **state)
 	clip_free(&c);
 }
 
+/* A stream that takes too much ends, and no other. */
+static void memory_has_an_end(void **state)
+{
+	static const char *const args[] = {"--max-memory=48M", NULL};
+	struct player large = {.stream = 1, .coded = VIRTIO_VIDEO_FORMAT_H264},
+		      small = {.stream = 2, .coded = VIRTIO_VIDEO_FORMAT_VP8};
+	struct clip c[2] = {0};
+	struct clip_pictures wanted = {0};
+
+	(void)state;
+	if (SANITIZED || !clip_has("vp8enc vp8dec x264enc avdec_h264"))
+		skip(); // its shadow is beyond all numbers
+	clip_add(&c[0], SOURCE(8, 4096, 4096, "black") X264(""));
+	clip_add(&c[1], samples[2].encoder);
+	decode_here(&wanted, &samples[2], &c[1], VIRTIO_VIDEO_FORMAT_NV12);
+	video_begin(args);
+	player_begin(&small);
+	player_begin(&large);
+	player_feed(&large, &c[0]);
+	while (!large.lost)
+		players_turn();
+	player_end(&large);
+	player_play(&small, &c[1]);
+	player_compare(&small, &wanted);
+	player_end(&small);
+	video_terminate();
+	for (unsigned i = 0; i < COUNT(c); i++)
+		clip_free(&c[i]);
+	clip_free_pictures(&wanted);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(codecs, video_end),
 		cmocka_unit_test_teardown(as_threads, video_end),
+		cmocka_unit_test_teardown(memory_has_an_end, video_end),
 	};
 
 	video_main(argc, argv);

@@ -12,6 +12,13 @@
 #define CHILD_MAX_ARGS 32
 #define CHILD_KILLED   128 /* plus the signal: how child_wait() reports one */
 
+/* Whether the test, and so its daemon, has a sanitizer, whose memory is beyond all limits. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 struct daemon_child {
 	pid_t pid;  // 0 when there is none
 	int pidfd;  // owned

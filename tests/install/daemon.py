@@ -202,6 +202,7 @@ VIDEO = types.SimpleNamespace(
         "--dialect": ["", "v4", "v9", "media"],
         "--codecs": ["", "h265", "h264,", ",h264", "h264,,vp8", "nv12", "H264", "h264 "],
         "--isolate": ["", "thread"],
+        "--max-memory": ["", "0", "1Q", "99999999999999999999"],
     },
 )
 
