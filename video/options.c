@@ -73,8 +73,7 @@ static const struct option_entry entries[] = {
 		set_dialect},
 	{"codecs", "NAME,...",
 		"h264, hevc, vp8, vp9, mpeg2, mpeg4: only these\n(all that work here)", set_codecs},
-	{"max-memory", "SIZE", "memory of a stream's codec, which ends beyond it (1G)",
-		set_max_memory},
+	{"max-memory", "SIZE", "memory of a stream's codec; beyond, it ends (1G)", set_max_memory},
 	{"isolate", "process|none",
 		"where a stream is decoded: in a process of its own\n(process, the default), or in "
 		"this one, to look at\nit (none, which needs --seccomp=none)",
