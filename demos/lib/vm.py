@@ -220,9 +220,9 @@ class Vm:
         guest = pathlib.Path(testbed("path", "guest"))
         # Where emulation stands still now and then, the kernel would think its timer broken.
         append = "console=tty0 console=ttyS0 loglevel=5 no_timer_check " + self.append
-        arguments = _share("root", guest / "root", True) + _share("virga", DEMOS / "guest", True)
+        arguments = share("root", guest / "root", True) + share("virga", DEMOS / "guest", True)
         if self.share:
-            arguments += _share("share", self.share, False)
+            arguments += share("share", self.share, False)
             append += " virga.share"
         return arguments + [
             "-kernel", str(guest / "kernel"), "-initrd", str(guest / "initrd"),
@@ -368,7 +368,7 @@ def _comma(path):
     return str(path).replace(",", ",,")
 
 
-def _share(tag, path, readonly):
+def share(tag, path, readonly):
     options = ",readonly=on" if readonly else ""
     return [
         "-fsdev",

@@ -88,11 +88,11 @@ def crc_of(shot):
 class Machine:
     """The two of them. `png`: the daemon writes its frames to `frames`."""
 
-    def __init__(self, name, device, png=False, options=(), qemu=(), daemon=None):
+    def __init__(self, name, device, png=False, options=(), qemu=(), daemon=(str(GPU),)):
         self.logs, self.stack = fresh_folder(name), contextlib.ExitStack()
         self.share, self.frames = self.logs / "share", self.logs / "frames"
         self.share.mkdir()
-        command = [str(daemon or GPU), *options] + [f"--display=png:{self.frames}"] * png
+        command = [*daemon, *options] + [f"--display=png:{self.frames}"] * png
         self.gpu = Daemon(command, self.logs)
         self.vm = Vm(self.logs, share=str(self.share), daemons=[self.gpu])
         self.device, self.qemu = device, list(qemu)

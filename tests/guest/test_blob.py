@@ -43,7 +43,7 @@ class OwnBlobs(Blobs):
 class Window(Blobs):
     @classmethod
     def setUpClass(cls):
-        cls.boot(GENERIC, daemon=STAND_IN, png=True, options=["--hostmem=64M", f"--gfxstream={GFXSTREAM}", OUTPUTS])
+        cls.boot(GENERIC, daemon=[str(STAND_IN)], png=True, options=["--hostmem=64M", f"--gfxstream={GFXSTREAM}", OUTPUTS])
         shutil.copy(PROGRAM, cls.m.share)
 
     def look(self, count, capset=2):

@@ -6,8 +6,9 @@ import os
 import pathlib
 
 import machine
-import vm  # where machine says
 from machine import BUILD, PCI, GuestTest, testbed
+from vm import share
+from vulkan import mount
 
 ROOT = pathlib.Path(testbed("path", "build13")) / "root"
 LIBRARIES = ROOT / "usr/lib/x86_64-linux-gnu"
@@ -16,15 +17,10 @@ ENVIRONMENT = (f"__EGL_VENDOR_LIBRARY_DIRS={ROOT}/usr/share/glvnd/egl_vendor.d "
 SLOW = 8  # Mesa, loaded through 9p and emulated
 
 
-def mount(tag, path):
-    return (f"mkdir -p {path} && mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose "
-            f"{tag} {path}")
-
-
 class Dmabufs(GuestTest):
     @classmethod
     def setUpClass(cls):
-        cls.boot(PCI, qemu=[*vm._share("tree", ROOT, True), *vm._share("build", BUILD, True)])
+        cls.boot(PCI, qemu=[*share("tree", ROOT, True), *share("build", BUILD, True)])
 
     def test_as_it_lies(self):
         self.guest(mount("tree", ROOT))
