@@ -232,6 +232,7 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_BUFFER] = inside_buffer,
 	[RENDERER_SHOW] = inside_copy,
 	[RENDERER_UPLOAD] = inside_copy,
+	[RENDERER_FINISH] = inside_finish,
 	[RENDERER_TO_HOST] = inside_transfer,
 	[RENDERER_FROM_HOST] = inside_transfer,
 	[RENDERER_SUBMIT] = submit,

@@ -81,7 +81,7 @@ int inside_turn(struct inside *in, inside_handler *const *handlers,
 
 /* Of inside_library.c: what is the same with every library. */
 inside_handler inside_context_destroy, inside_unref, inside_backing_attach, inside_backing_detach,
-	inside_reset, inside_copy, inside_transfer;
+	inside_reset, inside_copy, inside_transfer, inside_finish;
 /* The pages that a message lists, for one that has none. 0 or -ENOMEM. */
 int inside_take_pages(
 	struct inside *in, struct inside_resource *res, const struct renderer_message *m, int fd);

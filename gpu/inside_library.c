@@ -128,6 +128,15 @@ uint32_t inside_reset(struct inside *in, const struct renderer_message *m, int *
 	return 0;
 }
 
+/* It is its turn only when all before it is done. */
+uint32_t inside_finish(struct inside *in, const struct renderer_message *m, int *fd)
+{
+	(void)in;
+	(void)m;
+	(void)fd;
+	return 0;
+}
+
 /* ---- pixels ---- */
 
 uint32_t inside_transfer(struct inside *in, const struct renderer_message *m, int *fd)

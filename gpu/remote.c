@@ -26,13 +26,40 @@ enum { LOOKS = 8 }; // while one's patience lasts
 /* In place of a command's number, for what a process does before it is ready. */
 static const uint32_t BEGINNING = UINT32_MAX;
 
+/* Its fence is open, on a context's own timeline: that may wait for what the guest has still to do. */
+static bool is_open(const struct gpu_cmd *cmd)
+{
+	return cmd->by_fence && cmd->ring != RENDERER_GLOBAL;
+}
+
+/* The first one that is not known to be done but for such a fence. */
+static const struct gpu_cmd *first_asked(const struct remote *r)
+{
+	const struct gpu_cmd *cmd;
+
+	TAILQ_FOREACH (cmd, &r->asked, link)
+		if (!is_open(cmd) || (int32_t)(cmd->seq - r->answered) > 0)
+			break;
+	return cmd;
+}
+
+/* Whether it is done is known from the answer to what is asked behind it. */
+static void ask_whether_done(struct remote *r)
+{
+	const struct gpu_cmd *first = first_asked(r);
+	struct renderer_message m = {.what = RENDERER_FINISH};
+
+	if (first && is_open(first) && (int32_t)(first->seq - r->plain) > 0)
+		remote_ask(r, &m, -1, NULL);
+}
+
 /*
  * What everything else waits for. 0: nothing. Where no command waits there may still be something that
  * the device itself has told; fences that nobody waits for any more tell nothing.
  */
 static uint32_t waited_for(const struct remote *r)
 {
-	const struct gpu_cmd *first = TAILQ_FIRST(&r->asked);
+	const struct gpu_cmd *first = first_asked(r);
 
 	return !part_is_there(&r->part)                 ? 0
 		: first                                 ? first->seq
@@ -75,6 +102,7 @@ static void on_look(struct loop_timer *timer)
 	if (!seq)
 		return;
 	look(r, seq);
+	ask_whether_done(r);
 	watch(r);
 }
 

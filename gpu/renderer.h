@@ -52,7 +52,7 @@ enum renderer_request {
 	RENDERER_SHOW,    // res, rect: from the texture to the buffer
 	RENDERER_UPLOAD,  // res, rect: from the buffer to the texture
 	RENDERER_DMABUF,  // res: answered by RENDERER_DMABUF_IS
-	RENDERER_FINISH,  // nothing; for its fence
+	RENDERER_FINISH,  // nothing; for its fence, or to see that all before it is done
 	RENDERER_TO_HOST, // ctx, res, transfer: from the backing to the texture
 	RENDERER_FROM_HOST,
 	RENDERER_SUBMIT, // ctx, bytes

@@ -319,14 +319,6 @@ static bool can_export(void)
 	return fd >= 0;
 }
 
-static uint32_t finish(struct inside *in, const struct renderer_message *m, int *fd)
-{
-	(void)in;
-	(void)m;
-	(void)fd;
-	return 0;
-}
-
 /* ---- the beginning ---- */
 
 static inside_handler *const handlers[RENDERER_REQUESTS] = {
@@ -345,7 +337,7 @@ static inside_handler *const handlers[RENDERER_REQUESTS] = {
 	[RENDERER_SHOW] = inside_copy,
 	[RENDERER_UPLOAD] = inside_copy,
 	[RENDERER_DMABUF] = dmabuf,
-	[RENDERER_FINISH] = finish,
+	[RENDERER_FINISH] = inside_finish,
 	[RENDERER_TO_HOST] = inside_transfer,
 	[RENDERER_FROM_HOST] = inside_transfer,
 	[RENDERER_SUBMIT] = submit,
