@@ -12,6 +12,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,9 +317,27 @@ static int run(int sock, const struct part_inside *of)
 	return 0;
 }
 
+/* Of a driver's description, where the loader is told of one. NULL: it is not. */
+static const char *folder_of_drivers(void)
+{
+	static char folder[PATH_MAX];
+	const char *files = getenv("VK_DRIVER_FILES");
+	char *end;
+
+	if (!files)
+		files = getenv("VK_ICD_FILENAMES");
+	if (!files || strcspn(files, ":") >= sizeof(folder))
+		return NULL;
+	memcpy(folder, files, strcspn(files, ":"));
+	end = strrchr(folder, '/');
+	if (end)
+		*end = '\0';
+	return *folder ? folder : NULL;
+}
+
 const struct part_kind *gfxstream_part(const char *name)
 {
-	static const struct part_kind kind = {
+	static struct part_kind kind = {
 		.name = "gfxstream",
 		.run = run,
 		/* Vulkan's loader reads these again with each instance that a guest makes. */
@@ -327,5 +346,6 @@ const struct part_kind *gfxstream_part(const char *name)
 	};
 
 	library = name;
+	kind.sandbox.paths[2].path = folder_of_drivers();
 	return &kind;
 }

@@ -7,6 +7,7 @@
 #include "device.h"
 
 #include <endian.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,17 +318,29 @@ static void slow(void **state)
 	device_terminate();
 }
 
-/* It reads what Vulkan's loader reads, and no other file. */
+/* It reads what Vulkan's loader reads, also where that was told of a driver, and no other file. */
 static void locked_in(void **state)
 {
+	char folder[] = "/tmp/virga-drivers.XXXXXX", file[64];
+	int fd;
+
 	(void)state;
 	if (SANITIZED
 		|| syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)
 			< 1)
 		skip(); // whose daemon is not locked in, or not by folders
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof(file), "%s/driver.json", folder);
+	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	setenv("VK_DRIVER_FILES", file, 1);
 	begin((struct device_setup){0});
+	unsetenv("VK_DRIVER_FILES");
 	make_context();
 	assert_int_equal(order(ORDER_OPEN, 0, 0), OK);
+	unlink(file);
+	rmdir(folder);
 }
 
 /* ---- beside the renderer of OpenGL ---- */

@@ -378,12 +378,15 @@ static int open_files(void)
 	int loader = open("/usr/share/vulkan", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool missing = loader < 0 && errno == ENOENT;
 	int other = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	int driver = open(getenv("VK_DRIVER_FILES"), O_RDONLY | O_CLOEXEC);
 
 	if (loader >= 0)
 		close(loader);
 	if (other >= 0)
 		close(other);
-	return (loader >= 0 || missing) && other < 0 ? 0 : -EINVAL;
+	if (driver >= 0)
+		close(driver);
+	return (loader >= 0 || missing) && other < 0 && driver >= 0 ? 0 : -EINVAL;
 }
 
 static void set(bool *what, bool to)
