@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,22 +35,32 @@ static bool is_heard(enum sandbox_mode seccomp)
 	return seccomp != SANDBOX_AUTO && seccomp != SANDBOX_KILL;
 }
 
+/* Of memory that is not shared with anybody. */
+static void limit_memory(const struct part_inside *part)
+{
+	const struct rlimit limit = {part->memory, part->memory};
+
+	if (!part->is_thread)
+		setrlimit(RLIMIT_DATA, &limit);
+}
+
 static void __attribute__((noreturn))
-become_server(int sock, const char *path, enum sandbox_mode seccomp)
+become_server(int sock, const char *path, const struct part_inside *part)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	dup2(sock, SERVER_FD);
-	if (!is_heard(seccomp))
+	if (!is_heard(part->seccomp))
 		dup2(null, STDERR_FILENO);
 	close_range(SERVER_FD + 1, ~0u, 0);
-	if (sandbox_become(seccomp) == 0)
+	limit_memory(part);
+	if (sandbox_become(part->seccomp) == 0)
 		execl(path, "virgl_render_server", "--socket-fd", "3", NULL);
 	_exit(1);
 }
 
-int render_server_start(enum sandbox_mode seccomp)
+int render_server_start(const struct part_inside *part)
 {
 	const char *path = path_of_server();
 	int pair[2];
@@ -63,7 +74,7 @@ int render_server_start(enum sandbox_mode seccomp)
 		return -1;
 	server = fork();
 	if (server == 0)
-		become_server(pair[1], path, seccomp);
+		become_server(pair[1], path, part);
 	fd_close(&pair[1]);
 	if (server < 0)
 		fd_close(&pair[0]);

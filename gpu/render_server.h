@@ -6,11 +6,11 @@
  */
 #include <stdbool.h>
 
-#include "common/sandbox.h"
+#include "common/part.h"
 
 /* The socket to it, owned by the caller, or -1: it cannot be started. To be called before the part locks
- * itself in. */
-int render_server_start(enum sandbox_mode seccomp);
+ * itself in. Each of its processes may take as much memory of its own as the part. */
+int render_server_start(const struct part_inside *part);
 
 /* True once it has ended, whyever. */
 bool render_server_has_ended(void);

@@ -393,14 +393,14 @@ static uint32_t tell_capsets(void)
 								    : 0;
 }
 
-static enum sandbox_mode seccomp;
+static const struct part_inside *part;
 
 /* Without one the library would start it, in no sandbox, and with our standard error. */
 static int on_server(void *cookie, uint32_t version)
 {
 	(void)cookie;
 	(void)version;
-	return render_server_start(seccomp);
+	return render_server_start(part);
 }
 
 /*
@@ -469,7 +469,7 @@ static int run(int sock, const struct part_inside *of)
 	if (r < 0)
 		return 1;
 	inside.library = &functions;
-	seccomp = of->seccomp;
+	part = of;
 	node = of->kind->device;
 	r = gmem_catch_faults();
 	if (r == 0)
