@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "device_3d.h"
 #include "remote.h"
+#include "protocols/virtio_gpu.h"
 
 /*
  * QEMU takes what it maps for memory of the guest, and tells us of each as a region: there have to be
@@ -17,14 +18,19 @@
  */
 enum { CURSOR_SIDE = 64, MAPPED_MAX = GMEM_MAX_REGIONS - 125 };
 
+static bool is_aligned(const struct gpu_device *gpu, uint64_t size)
+{
+	return !vhu_has_feature(gpu->vhu, VIRTIO_GPU_F_BLOB_ALIGNMENT) || size % gpu->cfg.page == 0;
+}
+
 void gpu_blob_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	uint32_t mem = cmd->r.create_blob.mem;
 	bool of_host = mem == VIRTIO_GPU_BLOB_MEM_HOST3D || mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
 
-	if (of_host && gpu->n_renderers)
+	if (of_host && gpu->n_renderers && is_aligned(gpu, cmd->r.create_blob.size))
 		gpu_3d_create_blob(gpu, cmd);
-	else if (of_host)
+	else if (of_host || !is_aligned(gpu, cmd->r.create_blob.size))
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
 	else
 		gpu_cmd_end(cmd,
@@ -292,7 +298,8 @@ void gpu_blob_map(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		err = VIRTIO_GPU_RESP_ERR_INVALID_RESOURCE_ID;
 	else if (res->blob.mapped || !res->renderer || !vhu_has_shmem(gpu->vhu))
 		err = VIRTIO_GPU_RESP_ERR_UNSPEC;
-	else if (!range_within(cmd->r.map_blob.offset, res->blob.size, gpu->cfg.hostmem))
+	else if (!range_within(cmd->r.map_blob.offset, res->blob.size, gpu->cfg.hostmem)
+		|| !is_aligned(gpu, cmd->r.map_blob.offset))
 		err = VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
 	if (err)
 		gpu_cmd_end(cmd, err);

@@ -13,6 +13,7 @@
 #include "device_3d.h"
 #include "edid.h"
 #include "remote.h"
+#include "protocols/virtio_gpu.h"
 
 /* ---- the end of a command ---- */
 
@@ -507,9 +508,10 @@ static void on_connection(void *dev, struct vhu *vhu)
 static size_t get_config(void *dev, void *space)
 {
 	const struct gpu_device *gpu = dev;
-	const struct virtio_gpu_config c = {
+	const struct virtio_gpu_space c = {
 		.num_scanouts = to_le32(gpu->cfg.n_outputs),
 		.num_capsets = to_le32(gpu_3d_count_capsets(gpu)),
+		.blob_alignment = to_le32(gpu->cfg.page),
 	};
 
 	memcpy(space, &c, sizeof(c));
@@ -564,6 +566,9 @@ void gpu_device_add_renderer(struct gpu_device *gpu, struct remote *renderer)
 	gpu->renderers[gpu->n_renderers++] = renderer;
 	gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_VIRGL) | BIT(VIRTIO_GPU_F_CONTEXT_INIT);
 	gpu->vhu_device.shmem_size = gpu->cfg.hostmem;
+	/* Every guest knows of 4 KiB; told of them, those that round nothing up themselves would fail. */
+	if (gpu->cfg.hostmem && gpu->cfg.page > 4096)
+		gpu->vhu_device.features |= BIT(VIRTIO_GPU_F_BLOB_ALIGNMENT);
 }
 
 void gpu_device_finish(struct gpu_device *gpu)

@@ -65,6 +65,7 @@ struct gpu_config {
 	uint64_t max_hostmem; // bytes
 	uint64_t
 		hostmem; // of the window in which the guest sees blobs of the renderer; 0: there is none
+	uint32_t page; // bytes: what the host can map, and no less
 	unsigned max_resources;
 	bool dmabufs; // what the renderer draws is shown as it lies, where a display can
 };

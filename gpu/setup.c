@@ -3,6 +3,7 @@
 #include "setup.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/fd.h"
@@ -175,6 +176,8 @@ int gpu_setup_begin(struct gpu_setup *s, struct loop *loop, const struct options
 			o, EXIT_USAGE, "--scanout=dmabuf is of what OpenGL draws: add --virgl");
 	g->device.dmabufs = g->offers.virgl
 		&& (g->scanout == SCANOUT_DMABUF || (g->scanout == SCANOUT_AUTO && g->render_node));
+	if (!g->device.page)
+		g->device.page = (uint32_t)sysconf(_SC_PAGESIZE);
 	g->device.max_resources = max_resources(g->device.dmabufs);
 	g->sandbox.drives_gpu = g->threads && (g->render_node || g->device.dmabufs);
 	gpu_device_init(&s->gpu, &g->device);

@@ -6,11 +6,13 @@
 #include "device.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "driver/gpu_3d.h"
 #include "driver/gpu_blob.h"
+#include "protocols/virtio_gpu.h"
 #include "stand_in.h"
 
 enum { CTX = 1, PAGE = 4096, SIZE = 3 * PAGE, WINDOW = 1 << 20, CAPSET = 2 };
@@ -31,14 +33,19 @@ static void begin(struct device_setup s)
 	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
 }
 
-static int create(uint32_t id, uint64_t blob_id)
+static int create_of(uint32_t id, uint64_t blob_id, uint64_t size)
 {
 	return gpu_driver_create_blob(&dev.gpu, CTX,
 		(struct gpu_driver_blob){.id = id,
 			.mem = VIRTIO_GPU_BLOB_MEM_HOST3D,
 			.flags = VIRTIO_GPU_BLOB_FLAG_USE_MAPPABLE,
 			.blob_id = blob_id,
-			.size = SIZE});
+			.size = size});
+}
+
+static int create(uint32_t id, uint64_t blob_id)
+{
+	return create_of(id, blob_id, SIZE);
 }
 
 static int map(uint32_t id, uint64_t at)
@@ -77,6 +84,34 @@ static void features(void **state)
 	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
 	assert_int_equal(create(1, BLOB_FINE), OK);
 	assert_int_equal(map(1, 0), UNSPEC); // without a window
+}
+
+/* On a host of larger pages the guest is told so, and held to it where it has agreed. */
+static void alignment(void **state)
+{
+	const uint32_t page = 16384;
+	struct virtio_gpu_space space = {0};
+
+	(void)state;
+	begin((struct device_setup){0});
+	assert_false(dev.fe.offered >> VIRTIO_GPU_F_BLOB_ALIGNMENT & 1);
+	assert_int_equal(create(1, BLOB_FINE), OK);
+	setenv(STAND_IN_PAGE, "16384", 1);
+	begin((struct device_setup){0});
+	assert_true(dev.fe.offered >> VIRTIO_GPU_F_BLOB_ALIGNMENT & 1);
+	assert_int_equal(frontend_get_config(&dev.fe, 0, sizeof(space), &space), 0);
+	assert_int_equal(le32toh(space.blob_alignment), page);
+	assert_int_equal(create(1, BLOB_FINE), PARAMETER);
+	assert_int_equal(create_of(1, BLOB_FINE, page), OK);
+	assert_int_equal(map(1, PAGE), PARAMETER);
+	assert_int_equal(map(1, page), MAPPED);
+	assert_int_equal(gpu_driver_create_blob(&dev.gpu, CTX,
+				 (struct gpu_driver_blob){
+					 .id = 2, .mem = VIRTIO_GPU_BLOB_MEM_GUEST, .size = SIZE}),
+		PARAMETER);
+	device_begin(&(struct device_setup){0}); // without a window
+	unsetenv(STAND_IN_PAGE);
+	assert_false(dev.fe.offered >> VIRTIO_GPU_F_BLOB_ALIGNMENT & 1);
 }
 
 static void mapped(void **state)
@@ -492,6 +527,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(features),
+		TEST(alignment),
 		TEST(mapped),
 		TEST(in_a_row),
 		TEST(shown),

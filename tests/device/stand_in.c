@@ -539,6 +539,8 @@ int main(int argc, char **argv)
 		return EXIT_RUNTIME;
 	loop = daemon_loop();
 	g.offers.virgl = true;
+	if (getenv(STAND_IN_PAGE))
+		g.device.page = (uint32_t)atoi(getenv(STAND_IN_PAGE));
 	status = gpu_setup_begin(&setup, loop, &o, &g, &stand_in);
 	if (status == EXIT_OK)
 		status = daemon_serve(loop, &o, &setup.gpu.vhu_device, &setup.gpu);

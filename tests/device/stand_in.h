@@ -2,6 +2,8 @@
 #pragma once
 /* In its environment: for so many seconds it works before it is ready. */
 #define STAND_IN_BEGINS "STAND_IN_BEGINS"
+/* Its host maps no less than so many bytes. */
+#define STAND_IN_PAGE "STAND_IN_PAGE"
 
 /* What the first word of a command stream tells the stand-in renderer to do. */
 enum stand_in {
