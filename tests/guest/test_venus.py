@@ -3,6 +3,7 @@
 bed's tree build13."""
 
 import os
+import pathlib
 import signal
 import sys
 
@@ -75,6 +76,8 @@ class Venus(VulkanTest):
         nursery, = children(self.m.gpu.process.pid, "nursery")
         part, = children(nursery, "virgl")
         server, = children(part, "virgl_render_se")
+        limits = pathlib.Path(f"/proc/{server}/limits").read_text()
+        self.assertIn("Max data size             2147483648           2147483648", limits)  # 1 GiB and 2 --max-hostmem
         os.kill(server, signal.SIGKILL)
         self.assertNotEqual(self.m.vm.run(vulkan.command(self.driver, vulkan.TRIANGLE), 120).status, 0)
         machine.wait_until(lambda: children(nursery, "virgl") not in ([], [part]), 20, "another part")
