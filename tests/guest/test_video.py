@@ -116,7 +116,8 @@ class Decoding(VideoTest):
         cls.others.append(cls.clip("cropped", options=X264, size=(316, 236), count=30))
         cls.changes = [
             video.join(cls.share, "h264-changes", cls.plain,
-                       cls.clip("h264-small", options=X264, size=(176, 144), count=30)),
+                       cls.clip("h264-small", options=X264, size=(176, 144), count=30),
+                       cls.clip("h264-large", options=X264, size=(400, 304), count=20)),
             video.join(cls.share, "vp9-changes", cls.vp9,
                        cls.clip("vp9-large", "vp9", options=VPX, size=(400, 304), count=20)),
         ]
@@ -127,7 +128,7 @@ class Decoding(VideoTest):
                 self.same(clip, self.decoder.v4l2_ctl(clip))
 
     def test_gstreamer(self):
-        for clip in (self.b_frames, self.vp8, self.vp9):
+        for clip in (self.b_frames, self.vp8, self.vp9, *self.changes):
             with self.subTest(clip=clip.name):
                 self.same(clip, self.decoder.gstreamer(clip))
 
@@ -147,20 +148,28 @@ class Decoding(VideoTest):
             data = self.decoder.fetch(f"/tmp/{clip.name}.raw")
             self.check_frames(video.checksums(data, clip.sizes), clip.frames)
 
-    def test_compliance(self):
-        """The units are those of the first format. The program waits for the size after the first one, of
-        which no picture comes before others are in. It warns of a picture that waited for a buffer and is
-        in it when QBUF returns, which depends on who is faster."""
+    def compliance(self):
         words = self.vm.run("v4l2-compliance -d /dev/video0 --no-progress -s60 "
                             f"--stream-from-hdr={self.decoder.there(self.b_frames.folder)}/clip.hdr",
                             timeout=120)
         (self.logs / "compliance.txt").write_text(words.out + words.err)
-        found = re.search(r"Total for .*: (\d+), Succeeded: (\d+), Failed: (\d+)", words.out)
-        self.assertTrue(found, words.out + words.err)
+        return words.out
+
+    def test_compliance(self):
+        """The units are those of the first format. The program waits for the size after the first one, of
+        which no picture comes before others are in: for a second, by the clock, which is too short on a
+        busy machine (`ret == 0` of its select()), so it may try again. It warns of a picture that waited
+        for a buffer and is in it when QBUF returns, which depends on who is faster."""
+        for _ in range(3):
+            out = self.compliance()
+            if set(re.findall(r"fail: \S+: (.*)", out)) != {"ret == 0"}:
+                break
+        found = re.search(r"Total for .*: (\d+), Succeeded: (\d+), Failed: (\d+)", out)
+        self.assertTrue(found, out)
         self.assertGreaterEqual(int(found[2]), 54)
-        self.assertEqual(found[3], "0", words.out)
-        warnings = set(re.findall(r"warn: \S+: (.*)", words.out))
-        self.assertTrue(warnings <= {"QBUF returned the buffer as DONE."}, words.out)
+        self.assertEqual(found[3], "0", out)
+        warnings = set(re.findall(r"warn: \S+: (.*)", out))
+        self.assertTrue(warnings <= {"QBUF returned the buffer as DONE."}, out)
 
     def test_change(self):
         """To smaller pictures, and to larger ones."""
