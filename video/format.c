@@ -14,6 +14,8 @@ static_assert(VIDEO_MPEG4 - VIDEO_RAW_END == (int)ENGINE_MPEG4, "in its order");
 static const char *const names[VIDEO_FORMATS] = {
 	[VIDEO_NV12] = "nv12",
 	[VIDEO_I420] = "i420",
+	[VIDEO_YV12] = "yv12",
+	[VIDEO_BGRA] = "bgra",
 	[VIDEO_H264] = "h264",
 	[VIDEO_HEVC] = "hevc",
 	[VIDEO_VP8] = "vp8",
@@ -38,7 +40,14 @@ enum video_format video_format_named(const char *name, unsigned len)
 
 uint32_t video_format_fourcc(enum video_format f)
 {
-	return f == VIDEO_NV12 ? DRM_FORMAT_NV12 : DRM_FORMAT_YUV420;
+	static const uint32_t fourccs[VIDEO_RAW_END] = {
+		[VIDEO_NV12] = DRM_FORMAT_NV12,
+		[VIDEO_I420] = DRM_FORMAT_YUV420,
+		[VIDEO_YV12] = DRM_FORMAT_YVU420,
+		[VIDEO_BGRA] = DRM_FORMAT_ARGB8888,
+	};
+
+	return fourccs[f];
 }
 
 uint32_t video_format_codec(enum video_format f)
@@ -61,6 +70,10 @@ struct video_layout video_layout_of(enum video_format f, uint32_t width, uint32_
 	uint32_t half_width = (width + 1) / 2, half_height = (height + 1) / 2;
 	struct video_layout l = {0};
 
+	if (f == VIDEO_BGRA) {
+		add_plane(&l, half_width * 8, height);
+		return l;
+	}
 	add_plane(&l, half_width * 2, height);
 	if (f == VIDEO_NV12) {
 		add_plane(&l, half_width * 2, half_height);

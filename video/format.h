@@ -9,6 +9,8 @@ enum video_format {
 	VIDEO_NONE,
 	VIDEO_NV12, // raw: 4:2:0, a plane Y, a plane of U and V in turns
 	VIDEO_I420, // three planes Y, U, V
+	VIDEO_YV12, // three planes Y, V, U
+	VIDEO_BGRA, // one plane: bytes B, G, R, A
 	VIDEO_RAW_END,
 	VIDEO_H264 = VIDEO_RAW_END, // coded
 	VIDEO_HEVC,

@@ -36,6 +36,7 @@ CODECS = {
                    "mpeg4videoparse ! avdec_mpeg4", "mpeg4_v4l2m2m", "m4v"),
 }
 RATE = 30
+BITS = {"NV12": 12, "BGRA": 32}  # of a pixel
 
 Clip = collections.namedtuple("Clip", "name codec sizes folder frames seconds")
 Clip.__doc__ = """sizes: (width, height, number of frames) of each part. frames: their checksums.
@@ -108,35 +109,35 @@ def finish(clip):
     return clip
 
 
-def decode_here(folder, codec, sizes):
+def decode_here(folder, codec, sizes, raw="NV12"):
     """Checksums of what this machine decodes, and the seconds that it took."""
     words, out = CODECS[codec], folder / "here.raw"
     width, height, _ = sizes[0]
     seconds = gst(f"multifilesrc location={folder}/%05d",
                   f'caps="{words.caps},width={width},height={height},framerate={RATE}/1" !',
-                  f"{words.decoder} ! videoconvert ! video/x-raw,format=NV12 ! filesink location={out}")
+                  f"{words.decoder} ! videoconvert ! video/x-raw,format={raw} ! filesink location={out}")
     data = out.read_bytes()
     out.unlink()
-    return checksums(data, sizes), seconds
+    return checksums(data, sizes, BITS[raw]), seconds
 
 
 # -- what pictures are
 
 
-def cut(data, sizes):
+def cut(data, sizes, bits=12):
     """The pictures in a file, of the sizes that they must have; what is left over is one more."""
     at = 0
     for width, height, count in sizes:
         for _ in range(count):
             if at < len(data):
-                yield data[at : at + width * height * 3 // 2]
-            at += width * height * 3 // 2
+                yield data[at : at + width * height * bits // 8]
+            at += width * height * bits // 8
     if at < len(data):
         yield data[at:]
 
 
-def checksums(data, sizes):
-    return [hashlib.md5(frame).hexdigest() for frame in cut(data, sizes)]
+def checksums(data, sizes, bits=12):
+    return [hashlib.md5(frame).hexdigest() for frame in cut(data, sizes, bits)]
 
 
 def as_nv12(data, sizes):
@@ -182,11 +183,12 @@ class Decoder:
         """A file of ours as the guest has it."""
         return shlex.quote(f"/share/{pathlib.Path(path).relative_to(self.share)}")
 
-    def v4l2_ctl(self, clip, out="/tmp/out.raw"):
-        """v4l2-ctl's command that decodes a clip."""
+    def v4l2_ctl(self, clip, out="/tmp/out.raw", raw="NV12"):
+        """v4l2-ctl's command that decodes a clip; raw: V4L2's name of the pictures' format."""
         width, height, _ = clip.sizes[0]
         return (f"v4l2-ctl --silent -d /dev/video0 --set-fmt-video-out="
                 f"width={width},height={height},pixelformat={CODECS[clip.codec].fourcc} "
+                f"--set-fmt-video=pixelformat={raw} "
                 f"--stream-mmap --stream-out-mmap --stream-from-hdr={self.there(clip.folder)}/clip.hdr "
                 f"--stream-to={out}")
 

@@ -60,13 +60,13 @@ static void configuration(void **state)
 static void capabilities(void **state)
 {
 	static const uint32_t coded[] = {0x1002, 0x1003, 0x1004, 0x1005, 0x1000, 0x1001},
-			      raw[] = {NV12, I420};
+			      raw[] = {NV12, I420, VIRTIO_VIDEO_FORMAT_YVU420};
 
 	(void)state;
 	assert_int_equal(video_capability(&vx.video, INPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);
 	for (unsigned i = 0; i < COUNT(coded); i++) {
 		assert_int_equal(le32toh(description(i).format), coded[i]);
-		assert_int_equal(le64toh(description(i).mask), 3);
+		assert_int_equal(le64toh(description(i).mask), 7);
 	}
 	assert_int_equal(
 		video_capability(&vx.video, OUTPUT), VIRTIO_VIDEO_RESP_OK_QUERY_CAPABILITY);

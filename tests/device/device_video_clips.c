@@ -39,8 +39,14 @@ static const struct sample {
 static void decode_here(
 	struct clip_pictures *wanted, const struct sample *s, const struct clip *c, uint32_t raw)
 {
-	clip_decode(wanted, c, s->caps, s->decoder,
-		raw == VIRTIO_VIDEO_FORMAT_YUV420 ? "I420" : "NV12");
+	static const char *const formats[] = {
+		[VIRTIO_VIDEO_FORMAT_NV12] = "NV12",
+		[VIRTIO_VIDEO_FORMAT_YUV420] = "I420",
+		[VIRTIO_VIDEO_FORMAT_YVU420] = "YV12",
+		[VIRTIO_VIDEO_FORMAT_BGRA8888] = "BGRA",
+	};
+
+	clip_decode(wanted, c, s->caps, s->decoder, formats[raw]);
 }
 
 static void try(
@@ -59,7 +65,7 @@ static void try(
 	clip_free_pictures(&wanted);
 }
 
-/* All codecs, all memories, both formats, planes in one buffer and each in its own. */
+/* All codecs and memories, two formats, planes in one buffer and each in its own. */
 static void codecs(void **state)
 {
 	unsigned tried = 0;
@@ -90,12 +96,39 @@ static void codecs(void **state)
 	assert_true(tried > 0);
 }
 
+/* All formats, where rows lie in one piece and where they do not. */
+static void formats(void **state)
+{
+	static const uint32_t raw[] = {VIRTIO_VIDEO_FORMAT_NV12, VIRTIO_VIDEO_FORMAT_YUV420,
+		VIRTIO_VIDEO_FORMAT_YVU420, VIRTIO_VIDEO_FORMAT_BGRA8888};
+	const struct sample *s = &samples[2];
+	struct clip c = {0};
+
+	(void)state;
+	if (!clip_has(s->needs))
+		skip();
+	clip_add(&c, s->encoder);
+	for (unsigned i = 0; i < COUNT(raw); i++)
+		for (unsigned m = PLAYER_CONTIGUOUS; m <= PLAYER_RAGGED; m++) {
+			struct player p = {.stream = 1,
+				.coded = s->coded,
+				.raw = raw[i],
+				.memory = (enum player_memory)m};
+
+			try(s, &c, p, NULL);
+		}
+	clip_free(&c);
+}
+
 /* In the daemon's own process: for debuggers. */
 static void as_threads(void **state)
 {
 	static const char *const args[] = {"--isolate=none", "--seccomp=none", NULL};
 	const struct sample *s = &samples[2];
-	struct player p = {.stream = 1, .coded = s->coded, .memory = PLAYER_PAGES};
+	struct player p = {.stream = 1,
+		.coded = s->coded,
+		.raw = VIRTIO_VIDEO_FORMAT_NV12,
+		.memory = PLAYER_PAGES};
 	struct clip c = {0};
 
 	(void)state;
@@ -141,6 +174,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(codecs, video_end),
+		cmocka_unit_test_teardown(formats, video_end),
 		cmocka_unit_test_teardown(as_threads, video_end),
 		cmocka_unit_test_teardown(memory_has_an_end, video_end),
 	};

@@ -215,29 +215,56 @@ static void write_bytes(const struct player_buffer *b, const uint8_t *from, size
 
 /* ---- pictures ---- */
 
+struct rows {
+	uint32_t stride, row, n, all; // bytes; bytes that count; rows that count; rows
+};
+
+static struct rows rows_of(const struct virtio_video_params *m, unsigned plane)
+{
+	uint32_t width = le32toh(m->crop.width), height = le32toh(m->crop.height);
+	struct rows r = {
+		le32toh(m->plane_formats[0].stride), width, height, le32toh(m->frame_height)};
+
+	if (le32toh(m->format) == VIRTIO_VIDEO_FORMAT_BGRA8888) {
+		r.row = width * 4;
+	} else if (plane) {
+		bool pairs = le32toh(m->format) == VIRTIO_VIDEO_FORMAT_NV12;
+
+		r.stride = pairs ? r.stride : r.stride / 2;
+		r.row = (width + 1) / 2 * (pairs ? 2 : 1);
+		r.n = (height + 1) / 2;
+		r.all = (r.all + 1) / 2;
+	}
+	return r;
+}
+
+static unsigned planes_of(const struct virtio_video_params *m)
+{
+	switch (le32toh(m->format)) {
+	case VIRTIO_VIDEO_FORMAT_BGRA8888:
+		return 1;
+	case VIRTIO_VIDEO_FORMAT_NV12:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
 static uint64_t hash_picture(const struct player *p, const struct player_buffer *b)
 {
 	const struct virtio_video_params *m = &p->params;
-	bool nv12 = le32toh(m->format) == VIRTIO_VIDEO_FORMAT_NV12;
-	uint32_t width = le32toh(m->crop.width), height = le32toh(m->crop.height);
 	uint64_t hash = CLIP_HASH_BEGIN, begin = 0;
+	uint8_t bytes[16384];
 
-	for (unsigned plane = 0; plane < (nv12 ? 2 : 3); plane++) {
-		uint32_t stride = le32toh(m->plane_formats[0].stride), row = width;
-		uint32_t rows = height, all = le32toh(m->frame_height);
-		uint8_t bytes[16384];
+	for (unsigned plane = 0; plane < planes_of(m); plane++) {
+		const struct rows r = rows_of(m, plane);
 
-		if (plane) {
-			stride = nv12 ? stride : stride / 2;
-			row = (width + 1) / 2 * (nv12 ? 2 : 1);
-			rows = (height + 1) / 2;
-			all = (all + 1) / 2;
+		assert_true(r.row <= sizeof(bytes));
+		for (uint32_t y = 0; y < r.n; y++) {
+			read_bytes(b, begin + (uint64_t)y * r.stride, bytes, r.row);
+			hash = clip_hash(hash, bytes, r.row);
 		}
-		for (uint32_t y = 0; y < rows; y++) {
-			read_bytes(b, begin + (uint64_t)y * stride, bytes, row);
-			hash = clip_hash(hash, bytes, row);
-		}
-		begin += (uint64_t)stride * all;
+		begin += (uint64_t)r.stride * r.all;
 	}
 	return hash;
 }

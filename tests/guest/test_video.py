@@ -132,6 +132,14 @@ class Decoding(VideoTest):
             with self.subTest(clip=clip.name):
                 self.same(clip, self.decoder.gstreamer(clip))
 
+    def test_rgb(self):
+        for clip in (self.b_frames, self.vp8):
+            with self.subTest(clip=clip.name):
+                self.vm.check(self.decoder.v4l2_ctl(clip, raw="AR24"), timeout=120)
+                bits = video.BITS["BGRA"]
+                self.check_frames(video.checksums(self.decoder.fetch(), clip.sizes, bits),
+                                  video.decode_here(clip.folder, clip.codec, clip.sizes, "BGRA")[0])
+
     def test_ffmpeg(self):
         clips = (self.b_frames, self.vp8, self.vp9)
         self.vm.check(self.decoder.ffmpeg(clips), timeout=180)

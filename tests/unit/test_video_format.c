@@ -41,6 +41,11 @@ static void layouts(void **state)
 	assert_int_equal(l.planes[2].stride, 4);
 	assert_int_equal(l.planes[2].rows, 3);
 	assert_int_equal(l.size, 40 + 12 + 12);
+
+	l = video_layout_of(VIDEO_BGRA, 7, 5);
+	assert_int_equal(l.n_planes, 1);
+	assert_int_equal(l.planes[0].stride, 32);
+	assert_int_equal(l.size, 32 * 5);
 }
 
 static void largest_fits(void **state)
@@ -49,6 +54,8 @@ static void largest_fits(void **state)
 
 	(void)state;
 	assert_int_equal(l.size, 8192u * 8192 * 3 / 2);
+	l = video_layout_of(VIDEO_BGRA, VIDEO_SIDE_MAX, VIDEO_SIDE_MAX);
+	assert_int_equal(l.size, 8192u * 8192 * 4);
 }
 
 int main(void)

@@ -151,10 +151,11 @@ static const struct vv_format *vv_adjust_raw(struct vv_stream *s,
 	if (!format)
 		format = s->raw;
 	vv_fill_common(pix);
-	pix->pixelformat = format->fourcc;
 	pix->width = s->cap.format.width;
 	pix->height = s->cap.format.height;
+	pix->pixelformat = s->cap.format.pixelformat;
 	pix->plane_fmt[0].bytesperline = s->cap.format.plane_fmt[0].bytesperline;
+	vv_raw_change(pix, format->fourcc);
 	vv_raw_layout(pix, offsets);
 	vv_copy_colour(pix, &s->out.format);
 	return format;
@@ -167,10 +168,11 @@ static void vv_guess_raw(struct vv_stream *s)
 
 	pix->width = ALIGN(s->out.format.width, 2);
 	pix->height = ALIGN(s->out.format.height, 2);
+	pix->pixelformat = V4L2_PIX_FMT_NV12;
 	pix->plane_fmt[0].bytesperline = pix->width;
 	if (!s->raw || !vv_raw_fits(s, s->raw))
 		s->raw = vv_find_raw(s, 0);
-	pix->pixelformat = s->raw->fourcc;
+	vv_raw_change(pix, s->raw->fourcc);
 	vv_adjust_raw(s, pix);
 	s->crop = (struct v4l2_rect){ 0, 0, s->out.format.width, s->out.format.height };
 }

@@ -8,7 +8,26 @@
 
 unsigned int vv_raw_planes(u32 fourcc)
 {
-	return fourcc == V4L2_PIX_FMT_NV12 ? 2 : 3;
+	switch (fourcc) {
+	case V4L2_PIX_FMT_ABGR32:
+		return 1;
+	case V4L2_PIX_FMT_NV12:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
+void vv_raw_change(struct v4l2_pix_format_mplane *format, u32 fourcc)
+{
+	u32 stride = format->plane_fmt[0].bytesperline;
+
+	if (vv_raw_planes(format->pixelformat) == 1)
+		stride /= 4;
+	if (vv_raw_planes(fourcc) == 1)
+		stride *= 4;
+	format->pixelformat = fourcc;
+	format->plane_fmt[0].bytesperline = stride;
 }
 
 /* All planes lie in one buffer, without gaps, as V4L2 has it. */
@@ -16,7 +35,9 @@ void vv_raw_layout(struct v4l2_pix_format_mplane *format, u32 offsets[VIRTIO_VID
 {
 	u32 luma = format->plane_fmt[0].bytesperline * format->height;
 
-	format->plane_fmt[0].sizeimage = luma + luma / 2;
+	format->plane_fmt[0].sizeimage = luma;
+	if (vv_raw_planes(format->pixelformat) > 1)
+		format->plane_fmt[0].sizeimage += luma / 2;
 	offsets[0] = 0;
 	offsets[1] = luma;
 	offsets[2] = luma + luma / 4;
@@ -232,10 +253,12 @@ out:
 
 int vv_stream_set_raw(struct vv_stream *s, const struct vv_format *raw)
 {
+	u32 offsets[VIRTIO_VIDEO_MAX_PLANES];
 	int err = 0;
 
 	s->raw = raw;
-	s->cap.format.pixelformat = raw->fourcc;
+	vv_raw_change(&s->cap.format, raw->fourcc);
+	vv_raw_layout(&s->cap.format, offsets);
 	if (s->created)
 		err = vv_set_raw_params(s);
 	if (s->created && s->known && !err)

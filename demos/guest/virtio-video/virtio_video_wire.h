@@ -21,6 +21,7 @@ struct virtio_video_config {
 };
 
 /* Formats: raw, and from MPEG2 on coded */
+#define VIRTIO_VIDEO_FORMAT_BGRA8888 2 /* bytes B, G, R, A */
 #define VIRTIO_VIDEO_FORMAT_NV12 3
 #define VIRTIO_VIDEO_FORMAT_YUV420 4
 #define VIRTIO_VIDEO_FORMAT_YVU420 5
