@@ -69,9 +69,10 @@ class VulkanDemo(Demo):
         picture.read(left).write_png(path)
         left.unlink()
         frames, bad, rate = COUNTED.search(said).groups()
-        self.rows = [("drawn by", self.options.gfxstream or "virglrenderer's Venus"), ("device", about["deviceName"]), ("driver", f"{about['driverName']}, {about['driverInfo']}"),
-                     ("Vulkan", about["apiVersion"]), ("frames drawn and looked at", frames), ("of these bad", bad),
-                     ("frames/s", rate), ("picture", os.path.relpath(path))]
+        self.rows = [("drawn by", self.options.gfxstream or "virglrenderer's Venus"), ("device", about["deviceName"]),
+                     ("driver", f"{about['driverName']}, {about['driverInfo']}"), ("Vulkan", about["apiVersion"]),
+                     ("frames drawn and looked at", frames), ("of these bad", bad), ("frames/s", rate),
+                     ("picture", os.path.relpath(path))]
         print("\n" + "\n".join(f"{name:27} {value}" for name, value in self.rows) + "\n", flush=True)
 
 

@@ -10,6 +10,7 @@
 #include "wait.h"
 
 #define MAX_MESSAGE 65536
+#define CONNECT_MS  60000
 #define PIECE_MS    100 /* for a back-end that leaves a part of a message unread */
 
 /* Life */
@@ -21,7 +22,7 @@ void frontend_adopt(struct frontend *f, int fd)
 
 int frontend_connect(struct frontend *f, const char *path)
 {
-	int fd = channel_connect(path, wait_deadline(WAIT_DEFAULT));
+	int fd = channel_connect(path, wait_deadline(CONNECT_MS)); // it may be beginning
 
 	frontend_adopt(f, fd);
 	return fd < 0 ? fd : 0;
