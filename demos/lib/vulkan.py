@@ -18,9 +18,10 @@ def exists():
     return (ROOT.parent / "stamp").exists() and (BUILD / "build.ninja").exists()
 
 
-def build():
-    """The daemon and the program that draws, as they are now."""
-    subprocess.run([TESTBED, "build13", "ninja", "-C", BUILD, "--quiet", "gpu/virga-gpu", "demos/triangle"], check=True)
+def build(*more):
+    """The daemon and the program that draws, as they are now, and what else is named."""
+    subprocess.run([TESTBED, "build13", "ninja", "-C", BUILD, "--quiet", "gpu/virga-gpu", "demos/triangle", *more],
+                   check=True)
 
 
 def arguments():

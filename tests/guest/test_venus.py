@@ -10,6 +10,7 @@ import sys
 import machine
 import vulkan
 from machine import GENERIC, SIZE, GuestTest
+from test_gpu import ENVIRONMENT
 from test_virgl import children
 
 FRAMES = int(os.environ.get("VIRGA_VULKAN_FRAMES", 500))
@@ -22,7 +23,7 @@ class VulkanTest(GuestTest):
 
     @classmethod
     def boot_with(cls, *options):
-        vulkan.build()
+        vulkan.build("tests/shim/draw")
         cls.boot(GENERIC, daemon=vulkan.DAEMON, qemu=vulkan.arguments(),
                  options=["--hostmem=256M", "--outputs=%dx%d" % SIZE, *options])
         vulkan.install(cls.m.vm)
@@ -69,6 +70,13 @@ class Venus(VulkanTest):
 
     def test_draws(self):
         self.many_and_again()
+
+    def test_zink(self):
+        """OpenGL by Vulkan. Zink takes lavapipe, a processor, only where none but a processor is asked for."""
+        words = self.vulkan(f"{ENVIRONMENT} MESA_LOADER_DRIVER_OVERRIDE=zink LIBGL_ALWAYS_SOFTWARE=true "
+                            "/build/tests/shim/draw zink")
+        self.assertIn("zink Vulkan 1.2(Virtio-GPU Venus", words)
+        self.assertIn("pictures, 0 wrong pixels", words)
 
     def test_killed(self):
         """The program that draws: whoever wants Vulkan next finds it gone, and then a new one."""
