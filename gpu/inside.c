@@ -3,6 +3,7 @@
 #include "inside.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -15,7 +16,7 @@ static const size_t RING_SIZE = RENDERER_RING_DATA + RENDERER_RING_BYTES;
 
 int inside_init(struct inside *in, int sock)
 {
-	*in = (struct inside){.sock = sock, .mem = gmem_create()};
+	*in = (struct inside){.sock = sock, .poll_fd = -1, .mem = gmem_create()};
 	return in->mem ? 0 : -ENOMEM;
 }
 
@@ -206,14 +207,31 @@ static uint32_t run(struct inside *in, inside_handler *const *handlers,
 	return !result && gmem_faults() != faults ? (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC : result;
 }
 
+/* 0, when there is one or the device is gone, or negative errno. */
+static int await_message(const struct inside *in)
+{
+	struct pollfd fds[] = {
+		{.fd = in->sock, .events = POLLIN}, {.fd = in->poll_fd, .events = POLLIN}};
+
+	while (!fds[0].revents) {
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[1].revents)
+			in->library->poll();
+	}
+	return 0;
+}
+
 int inside_turn(struct inside *in, inside_handler *const *handlers,
 	void (*fence)(const struct renderer_message *m))
 {
 	struct renderer_message m;
 	_cleanup_fd_ int fd = -1;
-	ssize_t n = part_receive(in->sock, &m, sizeof(m), &fd);
+	ssize_t n = await_message(in);
 	uint32_t result;
 
+	if (n == 0)
+		n = part_receive(in->sock, &m, sizeof(m), &fd);
 	if (n <= 0)
 		return (int)n;
 	if (n != sizeof(m))

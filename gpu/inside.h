@@ -51,11 +51,13 @@ struct inside_library {
 	void (*detach)(const struct inside_resource *res);
 	void (*unref)(uint32_t res);
 	int (*transfer)(const struct inside_transfer *t);
+	void (*poll)(void); // of poll_fd
 };
 
 struct inside {
 	int sock;
 	const struct inside_library *library; // NULL: its handlers are not used
+	int poll_fd; // the library's, which wants poll() when it can be read; -1: none
 	struct gmem *mem;
 	struct renderer_ring *ring; // NULL: no hello yet
 	LIST_HEAD(, inside_resource) resources[INSIDE_BUCKETS];
@@ -72,7 +74,7 @@ typedef uint32_t inside_handler(struct inside *in, const struct renderer_message
 int inside_init(struct inside *in, int sock);
 
 /*
- * Takes one message. What is not of the library is done here; the rest is found in handlers (by
+ * Takes one message; until there is one the library is polled. What is not of the library is done here; the rest is found in handlers (by
  * enum renderer_request; NULL: -ENOSYS), whose result is the answer's. `fence` is called in the place
  * of an answer when one is wanted. 1, or 0 when the device is gone, or negative errno.
  */

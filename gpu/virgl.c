@@ -236,7 +236,8 @@ static const struct inside_library functions = {.context_destroy = virgl_rendere
 	.attach = attach,
 	.detach = detach,
 	.unref = virgl_renderer_resource_unref,
-	.transfer = transfer};
+	.transfer = transfer,
+	.poll = virgl_renderer_poll};
 
 /* ---- as a dmabuf ---- */
 
@@ -480,6 +481,8 @@ static int run(int sock, const struct part_inside *of)
 			node ? "on " : "without a surface", node ? node : "");
 		return 1;
 	}
+	/* Fences behind queries wait until these have been looked at, on this thread. */
+	inside.poll_fd = virgl_renderer_get_poll_fd();
 	missing = tell_capsets();
 	if (missing) {
 		log_err("virglrenderer has no %s here",

@@ -146,6 +146,29 @@ static void golden(void **state)
 	}
 }
 
+/* What a query counts is there when a fence behind it is: the library wants to be polled for it. */
+static void queries(void **state)
+{
+	enum { PICTURE = 1, NUMBER = 2, CLEARS = 50, LARGE = 2048 };
+	static uint32_t words[VIRGL_COUNT_WORDS + CLEARS * VIRGL_CLEAR_WORDS];
+	static uint8_t stream[sizeof(words) + 64];
+	const struct gpu_driver_texture picture = VIRGL_PICTURE(BGRX, LARGE, LARGE);
+	uint32_t n = virgl_count_clears(words, CLEARS, PICTURE, BGRX, NUMBER);
+	uint64_t gpa;
+
+	(void)state;
+	begin((struct device_setup){0});
+	assert_int_equal(gpu_driver_ctx_create(&dev.gpu, CTX), OK);
+	assert_int_equal(gpu_driver_create_3d(&dev.gpu, PICTURE, picture), OK);
+	assert_int_equal(gpu_driver_create_3d(&dev.gpu, NUMBER, VIRGL_QUERY), OK);
+	gpa = back(NUMBER, 4096);
+	assert_int_equal(gpu_driver_ctx_attach(&dev.gpu, CTX, PICTURE), OK);
+	assert_int_equal(gpu_driver_ctx_attach(&dev.gpu, CTX, NUMBER), OK);
+	assert_int_equal(
+		gpu_driver_run(&dev.gpu, stream, gpu_driver_stream(stream, CTX, 1, words, n)), OK);
+	assert_int_equal(le32toh(*(uint32_t *)guest_ptr(&dev.guest, gpa, 4)), VIRGL_QUERY_DONE);
+}
+
 /* Only what was flushed is read back: the rest of the picture is as before. */
 static void damage_only(void **state)
 {
@@ -343,6 +366,7 @@ int main(int argc, char **argv)
 		TEST(clear_and_read),
 		TEST(shown),
 		TEST(golden),
+		TEST(queries),
 		TEST(damage_only),
 		TEST(rows_in_order),
 		TEST(of_2d),

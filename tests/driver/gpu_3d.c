@@ -136,6 +136,21 @@ uint32_t virgl_clear(
 	return sizeof(stream) / 4;
 }
 
+uint32_t virgl_count_clears(
+	uint32_t *words, uint32_t clears, uint32_t id, uint32_t format, uint32_t query)
+{
+	enum { CREATE = 1, BEGIN = 19, END = 20, RESULT = 21, QUERY = 9, ID = 2000 };
+	const uint32_t before[] = {WORD(CREATE, QUERY, 4), ID, 0, 0, query, WORD(BEGIN, 0, 1), ID};
+	const uint32_t after[] = {WORD(END, 0, 1), ID, WORD(RESULT, 0, 2), ID, 0};
+	uint32_t n = sizeof(before) / 4;
+
+	memcpy(words, before, sizeof(before));
+	while (clears--)
+		n += virgl_clear(words + n, id, format, clears);
+	memcpy(words + n, after, sizeof(after));
+	return n + sizeof(after) / 4;
+}
+
 int gpu_driver_capset(struct gpu_driver *d, uint32_t id, uint32_t version)
 {
 	struct virtio_gpu_get_capset m = {.hdr = header(VIRTIO_GPU_CMD_GET_CAPSET, 0),

@@ -40,5 +40,20 @@ enum { VIRGL_CLEAR_WORDS = 24 };
 uint32_t virgl_clear(
 	uint32_t words[VIRGL_CLEAR_WORDS], uint32_t id, uint32_t format, uint32_t colour);
 
+/*
+ * A stream that counts what so many of those clears draw, and asks for the number, which may come later: in
+ * `query`, a resource of VIRGL_QUERY. Returns how many words.
+ */
+enum { VIRGL_COUNT_WORDS = 12, VIRGL_QUERY_DONE = 1 };
+#define VIRGL_QUERY                                                                                \
+	((struct gpu_driver_texture){.format = 64,                                                 \
+		.bind = 1 << 17,                                                                   \
+		.width = 16,                                                                       \
+		.height = 1,                                                                       \
+		.depth = 1,                                                                        \
+		.array_size = 1})
+uint32_t virgl_count_clears(
+	uint32_t *words, uint32_t clears, uint32_t id, uint32_t format, uint32_t query);
+
 /* The header of a GET_CAPSET; its response is in d->resp. */
 int gpu_driver_capset(struct gpu_driver *d, uint32_t id, uint32_t version);
