@@ -508,10 +508,11 @@ static void on_connection(void *dev, struct vhu *vhu)
 static size_t get_config(void *dev, void *space)
 {
 	const struct gpu_device *gpu = dev;
+	bool aligned = gpu->vhu_device.features >> VIRTIO_GPU_F_BLOB_ALIGNMENT & 1;
 	const struct virtio_gpu_space c = {
 		.num_scanouts = to_le32(gpu->cfg.n_outputs),
 		.num_capsets = to_le32(gpu_3d_count_capsets(gpu)),
-		.blob_alignment = to_le32(gpu->cfg.page),
+		.blob_alignment = to_le32(aligned ? gpu->cfg.page : 0),
 	};
 
 	memcpy(space, &c, sizeof(c));
