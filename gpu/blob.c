@@ -139,6 +139,7 @@ void gpu_blob_set_scanout(struct gpu_device *gpu, struct gpu_cmd *cmd)
 {
 	const struct gpu_request *r = &cmd->r;
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, r->resource_id);
+	bool exported;
 	uint32_t err;
 
 	if (r->set_scanout_blob.scanout_id >= VIRTIO_GPU_MAX_SCANOUTS) {
@@ -151,8 +152,11 @@ void gpu_blob_set_scanout(struct gpu_device *gpu, struct gpu_cmd *cmd)
 		return;
 	}
 	err = check_scanout(r, res);
-	if (!err && res->blob.mem == VIRTIO_GPU_BLOB_MEM_HOST3D
-		&& !(res->buf && is_same(&res->layout, &r->set_scanout_blob.layout))) {
+	exported = !err && res->blob.mem == VIRTIO_GPU_BLOB_MEM_HOST3D
+		&& !(res->buf && is_same(&res->layout, &r->set_scanout_blob.layout));
+	if (exported && !res->renderer) {
+		err = VIRTIO_GPU_RESP_ERR_UNSPEC; // it died
+	} else if (exported) {
 		gpu_3d_export(gpu, cmd, res, show_exported);
 		return;
 	}

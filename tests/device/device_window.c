@@ -498,6 +498,7 @@ static void left_behind(void **state)
 /* What is mapped is the guest's until it unmaps it, also when the renderer is gone. */
 static void renderer_dies(void **state)
 {
+	const struct gpu_driver_layout l = {16, 16, BGRX, 64, 0};
 	int r = 0;
 
 	(void)state;
@@ -508,6 +509,8 @@ static void renderer_dies(void **state)
 	assert_int_equal(gpu_driver_collect(&dev.gpu, tell(CTX, -1, STAND_IN_CRASH)), UNSPEC);
 	assert_int_equal(*seen(0), 1);
 	assert_int_equal(map(2, PAGE * 64), UNSPEC);
+	assert_int_equal(
+		gpu_driver_set_scanout_blob(&dev.gpu, 0, 2, GPU_RECT(0, 0, 16, 16), l), UNSPEC);
 	assert_int_equal(create(3, BLOB_FINE), NO_CONTEXT);
 	assert_int_equal(unmap(1), OK);
 	assert_int_equal(gpu_driver_unref(&dev.gpu, 1), OK);
