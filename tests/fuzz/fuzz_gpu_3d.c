@@ -20,6 +20,7 @@
 #include "fuzz.h"
 #include "gpu/device_3d.h"
 #include "gpu_rig.h"
+#include "window.h"
 
 enum { RECORDS_MAX = 200, ASKED_MAX = 1024, MAX_HOSTMEM = 8 << 20 };
 enum { RING_SIZE = RENDERER_RING_DATA + RENDERER_RING_BYTES };
@@ -43,12 +44,16 @@ enum record {
 	RESET,
 	MEMORY_GOES,
 	MEMORY_COMES,
+	WINDOW_ANSWER, // so many questions, rightly
+	WINDOW_REFUSE,
+	WINDOW_LIE, // any bytes
 	RECORDS
 };
 
 struct run {
 	struct gpu_rig g;
 	struct remote remote;
+	struct window window;
 	struct fuzz_input in;
 	bool high_is_there;
 };
@@ -90,6 +95,7 @@ static void begin(void)
 	static const struct renderer_capset capset = {RENDERER_CAPSET, 2, 1, 8, "capset"};
 	struct part *p = process.part;
 
+	fd_close(&process.exported); // of what was said while there was none
 	process =
 		(struct process){.part = p, .exported = -1, .exported_size = process.exported_size};
 	p->source.loop = p->loop;
@@ -324,6 +330,20 @@ static void memory_record(struct run *r, bool comes)
 	r->high_is_there = comes;
 }
 
+static void window_record(struct run *r, enum record record)
+{
+	size_t n = 1 + fuzz_u8(&r->in);
+	const uint8_t *bytes;
+
+	if (record == WINDOW_LIE) {
+		bytes = fuzz_take(&r->in, &n);
+		window_lie(&r->window, bytes, n);
+		return;
+	}
+	while (n && window_answer(&r->window, record == WINDOW_REFUSE))
+		n--;
+}
+
 static void run_record(struct run *r)
 {
 	const enum record record = fuzz_u8(&r->in) % RECORDS;
@@ -350,6 +370,11 @@ static void run_record(struct run *r)
 	case MEMORY_COMES:
 		memory_record(r, record == MEMORY_COMES);
 		break;
+	case WINDOW_ANSWER:
+	case WINDOW_REFUSE:
+	case WINDOW_LIE:
+		window_record(r, record);
+		break;
 	default:
 		process_record(r, record);
 		break;
@@ -373,12 +398,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.g.remote = &r.remote;
 	gpu_rig_init(
 		&r.g, flags & FLAG_EVENT_IDX ? BIT(VIRTIO_RING_F_EVENT_IDX) : 0, MAX_HOSTMEM, NULL);
+	window_open(&r.window, &r.g.rings.rig, GPU_RIG_WINDOW);
 	if (!(flags & FLAG_NO_PEER))
 		gpu_rig_connect_peer(&r.g, UINT64_MAX);
 	if (flags & FLAG_RING_FULL)
 		r.remote.ring.produced = RENDERER_RING_BYTES - 512;
 	for (unsigned i = 0; r.in.left && i < RECORDS_MAX; i++)
 		run_record(&r);
+	window_close(&r.window);
 	gpu_rig_finish(&r.g);
 	return 0;
 }

@@ -46,6 +46,8 @@ def full(n):
 
 READ, ALL, DIE, DIE_FOR_GOOD, REVIVE = u8(3) + u16(0xffff), u8(4, 255), u8(10, 1), u8(10, 0), u8(11)
 PAUSE, RESET, GOES, COMES = u8(12), u8(13), u8(14), u8(15)
+# The front-end's answers about the window.
+MAPPED, REFUSED, WINDOW_LIES = u8(16, 255), u8(17, 255), u8(18, 19) + bytes(20)
 
 
 def context(ctx=CTX):
@@ -92,6 +94,14 @@ def blob(i, mem=2, flags=7, size=SIDE * SIDE * 4, pages=0, number=9):
 def blob_shown(i, stride=SIDE * 4, offset=0):
     return command(0x10d, 0, 0, SIDE, SIDE, 0, i, SIDE, SIDE, 2, 0, stride, 0, 0, 0, offset, 0, 0, 0) + command(
         0x104, 0, 0, SIDE, SIDE, i, 0)
+
+
+def map_blob(i, at=0, fence=0):
+    return command(0x208, i, 0, at, 0, room=32, fence=fence)
+
+
+def unmap_blob(i):
+    return command(0x209, i, 0)
 
 
 FURNITURE = context() + texture(1) + backing(1) + attach(1)
@@ -143,6 +153,14 @@ CONVERSATIONS = {
         + blob(23, 2, 0xffff) + blob(24, 2, size=1 << 60) + ALL,
     'blobs-and-memory': FURNITURE + blob(20) + blob_shown(20) + ALL + blob_shown(20, SIDE * 4, 64) + ALL
         + RESET + FURNITURE + blob(20) + blob_shown(20) + DIE + REVIVE + blob_shown(20) + ALL + READ,
+    'window': context() + ALL + blob(20) + blob(21) + ALL + map_blob(20) + map_blob(21, 4096, fence=3) + ALL + MAPPED
+        + unmap_blob(20) + map_blob(21) + map_blob(20) + ALL + MAPPED + command(0x102, 21, 0) + MAPPED + RESET + MAPPED,
+    'window-wrong': context() + blob(20) + ALL + map_blob(20, 1) + map_blob(20, 1 << 20) + ALL + map_blob(20) + ALL
+        + map_blob(20) + unmap_blob(20) + unmap_blob(20) + REFUSED + map_blob(20) + ALL + DIE + unmap_blob(20) + REFUSED,
+    'window-lies': context() + blob(20) + blob(21) + ALL + map_blob(20) + ALL + WINDOW_LIES + map_blob(21, 8192) + ALL
+        + unmap_blob(20),
+    'window-late': context() + blob(20) + blob(21) + ALL + map_blob(20) + map_blob(21, 8192) + ALL + PAUSE + RESET
+        + MAPPED + context() + blob(20) + ALL + map_blob(20) + ALL + command(0x102, 20, 0) + MAPPED,
     'rings': command(0x200, 5, 4, data=b'rings'.ljust(64, b'\0')) + ALL + stream(8, fence=1) + lie(3, 0)
         + ALL,
     'short': b''.join(command(k, room=8) for k in range(0x200, 0x208)) + ALL,
