@@ -291,7 +291,8 @@ int nursery_start(struct nursery *n, const struct part_kind *kind, enum sandbox_
 	return r;
 }
 
-/* In the middle of something that does not end it cannot be left behind: it uses what exit() takes down. */
+/* None can be left behind, neither in the middle of something nor at its very end, where libraries let go of
+ * what was that thread's: they use what exit() takes down. */
 static void await_threads(struct nursery *n)
 {
 	struct timespec until;
@@ -303,6 +304,9 @@ static void await_threads(struct nursery *n)
 	while (n->n_threads && r == 0)
 		r = pthread_cond_timedwait(&n->ended, &n->lock, &until);
 	pthread_mutex_unlock(&n->lock);
+	if (r == 0 && n->has_last)
+		pthread_join(n->last, NULL);
+	n->has_last = false;
 	if (r == 0)
 		return;
 	log_err("%s does not end; as a thread (--isolate=none) it cannot be ended alone",
@@ -357,6 +361,23 @@ static void count_threads(struct nursery *n, int more)
 	pthread_mutex_unlock(&n->lock);
 }
 
+/* This thread ends. */
+static void leave(struct nursery *n)
+{
+	bool joins;
+	pthread_t before;
+
+	pthread_mutex_lock(&n->lock);
+	joins = n->has_last;
+	before = n->last;
+	n->last = pthread_self();
+	n->has_last = true;
+	pthread_mutex_unlock(&n->lock);
+	if (joins)
+		pthread_join(before, NULL);
+	count_threads(n, -1);
+}
+
 static void *run_thread(void *arg)
 {
 	struct thread t = *(struct thread *)arg;
@@ -365,7 +386,7 @@ static void *run_thread(void *arg)
 	free(arg);
 	t.nursery->kind->run(t.sock, &inside);
 	close(t.sock);
-	count_threads(t.nursery, -1);
+	leave(t.nursery);
 	return NULL;
 }
 
@@ -388,8 +409,6 @@ static int start_thread(struct nursery *n, int sock)
 	if (r) {
 		count_threads(n, -1);
 		free(t);
-	} else {
-		pthread_detach(thread);
 	}
 	return -r;
 }

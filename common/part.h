@@ -81,6 +81,8 @@ struct nursery {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
 	unsigned n_threads;
+	pthread_t last; // to end, if any has: it has joined the one before
+	bool has_last;
 };
 
 /*

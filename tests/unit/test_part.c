@@ -153,6 +153,24 @@ static int tell_prepared(int sock, const struct part_inside *inside)
 	return 0;
 }
 
+/* As a library's that has something to do when a thread ends. */
+static pthread_key_t key;
+static bool let_go;
+
+static void let_go_slowly(void *arg)
+{
+	(void)arg;
+	usleep(100000);
+	let_go = true;
+}
+
+static int hold(int sock, const struct part_inside *inside)
+{
+	pthread_setspecific(key, &let_go);
+	return echo(sock, inside);
+}
+
+static const struct part_kind hold_kind = {.name = "hold", .run = hold};
 static const struct part_kind echo_kind = {.name = "echo", .run = echo};
 static const struct part_kind prepared_kind = {
 	.name = "prepared", .run = tell_prepared, .prepare = prepare};
@@ -227,8 +245,6 @@ static int finish(void **state)
 	loop_destroy(loop);
 	assert_true(pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH));
 	nursery = (struct nursery){0};
-	for (unsigned i = 0; i < 2000 && count_fds() != fds; i++)
-		usleep(1000); // a thread has its end for a moment longer
 	assert_int_equal(count_fds(), fds);
 	return 0;
 }
@@ -272,6 +288,19 @@ static void test_thread(void **state)
 	tell("end");
 	wait_until(&deaths, 1);
 	assert_true(for_good); // what it left in our process is unknown
+}
+
+static void test_thread_ends(void **state)
+{
+	(void)state;
+	let_go = false;
+	assert_int_equal(pthread_key_create(&key, let_go_slowly), 0);
+	start(&hold_kind, true);
+	ask("hello", "hello");
+	part_finish(&part);
+	nursery_finish(&nursery);
+	assert_true(let_go);
+	pthread_key_delete(key);
 }
 
 static void test_descriptor(void **state)
@@ -548,6 +577,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PART_TEST(echo),
 		PART_TEST(thread),
+		PART_TEST(thread_ends),
 		PART_TEST(descriptor),
 		PART_TEST(given),
 		PART_TEST(has_nothing),
