@@ -207,13 +207,13 @@ static uint32_t run(struct inside *in, inside_handler *const *handlers,
 	return !result && gmem_faults() != faults ? (uint32_t)VIRTIO_GPU_RESP_ERR_UNSPEC : result;
 }
 
-/* 0, when there is one or the device is gone, or negative errno. */
+/* Polls the library until there is one, or the device is gone. 0 or negative errno. */
 static int await_message(const struct inside *in)
 {
 	struct pollfd fds[] = {
 		{.fd = in->sock, .events = POLLIN}, {.fd = in->poll_fd, .events = POLLIN}};
 
-	while (!fds[0].revents) {
+	while (in->poll_fd >= 0 && !fds[0].revents) {
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[1].revents)

@@ -74,9 +74,9 @@ typedef uint32_t inside_handler(struct inside *in, const struct renderer_message
 int inside_init(struct inside *in, int sock);
 
 /*
- * Takes one message; until there is one the library is polled. What is not of the library is done here; the rest is found in handlers (by
- * enum renderer_request; NULL: -ENOSYS), whose result is the answer's. `fence` is called in the place
- * of an answer when one is wanted. 1, or 0 when the device is gone, or negative errno.
+ * Takes one message; until there is one the library is polled. What is not of the library is done here;
+ * the rest is found in handlers (by enum renderer_request; NULL: -ENOSYS), whose result is the answer's.
+ * `fence` is called in the place of an answer when one is wanted. 1, or 0 when the device is gone, or negative errno.
  */
 int inside_turn(struct inside *in, inside_handler *const *handlers,
 	void (*fence)(const struct renderer_message *m));
