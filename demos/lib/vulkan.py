@@ -5,7 +5,7 @@ guest sees where it lies on the host. The daemon is of that tree, too (meson's f
 import pathlib
 import subprocess
 
-from vm import DEMOS, TESTBED, share, testbed
+from vm import DEMOS, TESTBED, VmError, share, testbed
 
 BUILD = DEMOS.parent / "build13"
 ROOT = pathlib.Path(testbed("path", "build13")) / "root"
@@ -20,8 +20,10 @@ def exists():
 
 def build(*more):
     """The daemon and the program that draws, as they are now, and what else is named."""
-    subprocess.run([TESTBED, "build13", "ninja", "-C", BUILD, "--quiet", "gpu/virga-gpu", "demos/triangle", *more],
-                   check=True)
+    done = subprocess.run([TESTBED, "build13", "ninja", "-C", BUILD, "gpu/virga-gpu", "demos/triangle", *more],
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise VmError(f"{BUILD} cannot be built:\n{done.stdout[-2000:]}")
 
 
 def arguments():
