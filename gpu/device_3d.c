@@ -265,6 +265,11 @@ void gpu_3d_ctx_resource(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	struct gpu_resource *res = gpu_resource_find(&gpu->resources, cmd->r.resource_id);
 	struct gpu_context *c;
 
+	/* Linux does so at each boot, with a context that it has not made, and complains of errors. */
+	if (!attach && res && !gpu_context_find(&gpu->contexts, cmd->r.hdr.ctx_id)) {
+		gpu_cmd_end(cmd, 0);
+		return;
+	}
 	if (!find_context(gpu, cmd, &c))
 		return;
 	if (!res) {

@@ -237,6 +237,9 @@ static void of_2d(void **state)
 	assert_int_equal(gpu_driver_flush(&dev.gpu, 1, ALL), OK);
 	device_assert_peer(0, SIDE, SIDE, BLUE);
 	assert_int_equal(gpu_driver_ctx_detach(&dev.gpu, CTX, 1), OK);
+	assert_int_equal(gpu_driver_ctx_detach(&dev.gpu, CTX + 70, 1), OK); // as Linux does it
+	assert_int_equal(gpu_driver_ctx_attach(&dev.gpu, CTX + 70, 1),
+		VIRTIO_GPU_RESP_ERR_INVALID_CONTEXT_ID);
 	assert_int_equal(gpu_driver_unref(&dev.gpu, 1), OK);
 }
 
