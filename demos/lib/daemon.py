@@ -75,7 +75,8 @@ class Daemon:
 
     def qemu_arguments(self, device):
         """QEMU's arguments for a vhost-user device with this daemon behind it."""
-        return ["-chardev", f"socket,id=virga,path={self.socket}", "-device", f"{device},chardev=virga"]
+        name = self.folder.name  # no other daemon's
+        return ["-chardev", f"socket,id={name},path={self.socket}", "-device", f"{device},chardev={name}"]
 
     def must_live(self, doing):
         status = self.process.poll()

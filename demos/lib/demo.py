@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What the demos share: a daemon, a guest that uses it, and a table in the end."""
+"""What the demos share: daemons, a guest that uses them, and a table in the end."""
 
+import contextlib
 import os
 import pathlib
 import shlex
@@ -18,7 +19,7 @@ def say(words):
 
 
 class Demo:
-    """A demo fills in the rest: daemon() and machine() make the two,
+    """A demo fills in the rest: make_daemons() and machine() make what runs,
     check_driver() looks whether the guest took the device, show_all() shows
     what there is to see or hear, and after_command() what a command left."""
 
@@ -29,13 +30,16 @@ class Demo:
         self.rows = []
 
     def run(self):
-        with self.daemon() as self.device, self.machine(self.device) as self.vm:
+        with contextlib.ExitStack() as stack:
+            self.daemons = [stack.enter_context(daemon) for daemon in self.make_daemons()]
+            self.vm = stack.enter_context(self.machine())
             try:
                 return self.run_guest()
             except VmError:
                 # A daemon that failed is the cause, whatever was noticed first.
-                if self.device.process.poll():
-                    self.device.must_live("the guest used it")
+                for daemon in self.daemons:
+                    if daemon.process.poll():
+                        daemon.must_live("the guest used it")
                 raise
 
     def run_guest(self):

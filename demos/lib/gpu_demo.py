@@ -14,20 +14,19 @@ import demo
 import picture
 from daemon import Daemon
 from demo import Demo, say
-from vm import Vm, VmError, scaled
+from drawer import Drawer, drawn_by_qemu
+from vm import Vm, VmError
 
 SIZE = (1280, 800)
 GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"
-RENDERER = re.compile(r"^ *renderer: +\"(.*)\"", re.M)
 GLMARK2_SCENES, GLMARK2_SECONDS = ("build", "texture", "shading"), 2
 GLMARK2_RATE = re.compile(r"^\[(\w+)\].* FPS: (\d+)", re.M)
-RENDERED = re.compile(r"Rendered (\d+) frames in ([\d.]+) sec")
 
 
 class GpuDemo(Demo):
     # -- the parts
 
-    def daemon(self):
+    def make_daemons(self):
         display = "qemu"
         if self.options.headless:
             self.frames = self.out / "frames"
@@ -41,18 +40,23 @@ class GpuDemo(Demo):
         if self.options.render_node:
             command += [f"--render-node={self.options.render_node}", "--log=gpu:info"]
             command += [] if self.options.window else ["--scanout=shm"]  # there are pixels to look at
-        return Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)
+        return [Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)]
 
-    def machine(self, daemon):
+    def machine(self):
         device = GENERIC
         if not self.options.headless:
             device = f"vhost-user-gpu-pci,xres={SIZE[0]},yres={SIZE[1]}"
         display = "gtk,gl=on" if self.options.window else "none"
-        return Vm(
-            self.out, daemon.qemu_arguments(device), share=self.options.share,
-            display=display, image=self.options.image, daemons=[daemon],
+        vm = Vm(
+            self.out, self.daemons[0].qemu_arguments(device), share=self.options.share,
+            display=display, image=self.options.image, daemons=self.daemons,
             tree="qemu-gui" if self.options.window else "qemu",
         )
+        self.drawer = Drawer(vm, self.out, self.look, self.shown)
+        return vm
+
+    def check_driver(self):
+        self.drawer.check_driver()
 
     def run_guest(self):
         return self.show_image() if self.options.image else super().run_guest()
@@ -67,72 +71,40 @@ class GpuDemo(Demo):
                 return picture.read(path)
         return None
 
-    def check_driver(self):
-        found = self.vm.run("ls /sys/bus/virtio/drivers/virtio_gpu/ | grep -q '^virtio[0-9]'")
-        if found.status:
-            words = self.vm.run("dmesg | grep -iE 'virtio.gpu|drm' | tail -n 4").out
-            raise VmError(f"The guest's driver did not take the device.\n{words}")
-
     # -- drawing
-
-    def await_picture(self, what, before, seconds=90):
-        """The first picture that is not blank and not much like the one before."""
-        deadline = time.monotonic() + scaled(seconds)
-        shot = None
-        while time.monotonic() < deadline:
-            self.vm.must_live(f"the guest drew the {what}")
-            with contextlib.suppress(picture.PictureError):
-                shot = self.look()
-            if shot and shot.drawn() > 0.001 and shot.changed(before) > 0.005:
-                return shot
-            time.sleep(0.3)
-        path = self.save(shot, f"{what}-wrong") if shot else "no picture at all"
-        raise VmError(f"The {what} did not show within {scaled(seconds):.0f} s: {path}")
-
-    def save(self, shot, what):
-        path = self.out / f"gpu-{what.replace(' ', '-')}.png"
-        shot.write_png(path)
-        return path
 
     def draw_console(self):
         say("the guest writes on its text console")
         self.vm.check("/virga/draw-console")
         time.sleep(0.5)
-        self.console = self.await_picture("console", None)
-        self.rows.append(("text console", "", self.save(self.console, "console")))
+        self.console = self.drawer.await_picture("console", None)
+        self.rows.append(("text console", "", self.drawer.save(self.console, "console")))
 
     def draw_pattern(self):
         say("the guest shows modetest's pattern")
         group = self.vm.spawn("exec /virga/draw-pattern", log="/run/pattern.log")
-        self.pattern = self.await_picture("pattern", self.console)
-        self.rows.append(("test pattern", "", self.save(self.pattern, "pattern")))
+        self.pattern = self.drawer.await_picture("pattern", self.console)
+        self.rows.append(("test pattern", "", self.drawer.save(self.pattern, "pattern")))
         self.vm.end(group)
 
     def draw_cube(self):
         say("the guest turns a cube (starting its software renderer takes a while)"
             if self.options.only_2d else "the guest turns a cube")
-        group = self.vm.spawn("exec /virga/draw-cube", log="/run/cube.log")
-        drawn, shown = self.rates_of_cube()
-        self.check_renderer()
-        first = self.await_picture("cube", self.pattern)
-        second = self.await_picture("second cube", first)
+        group = self.drawer.turn_cube()
+        drawn, shown = self.drawer.rates_of_cube()
+        self.renderer = self.drawer.renderer(virgl=not self.options.only_2d)
+        first = self.drawer.await_picture("cube", self.pattern)
+        second = self.drawer.await_picture("second cube", first)
         fps = f"{drawn:.1f} drawn, {shown:.1f} shown"
-        self.rows.append(("cube", fps, self.save(first, "cube-1")))
-        self.rows.append(("cube, later", "", self.save(second, "cube-2")))
+        self.rows.append(("cube", fps, self.drawer.save(first, "cube-1")))
+        self.rows.append(("cube, later", "", self.drawer.save(second, "cube-2")))
         self.vm.end(group)
-
-    def check_renderer(self):
-        """Who draws, as kmscube was told (GL_RENDERER)."""
-        found = RENDERER.search(self.cube_log("Rendered"))
-        self.renderer = found.group(1) if found else "unknown"
-        if not self.options.only_2d and "virgl" not in self.renderer.lower():
-            raise VmError(f"The guest does not draw by virgl but by {self.renderer}.")
 
     def shown(self):
         """How many frames have reached the display: as files, or drawn by QEMU."""
         if self.options.headless:
-            return len(self.device.frames)
-        return (self.out / "daemon.log").read_text(errors="replace").count("scanout 0: drawn")
+            return len(self.daemons[0].frames)
+        return drawn_by_qemu(self.daemons[0])
 
     def run_glmark2(self):
         say("the guest runs glmark2 off screen")
@@ -144,27 +116,6 @@ class GpuDemo(Demo):
                              f"-s 640x480 {scenes} </dev/null 2>&1", timeout=180)
         for scene, fps in GLMARK2_RATE.findall(said):
             self.rows.append((f"glmark2 {scene}", f"{fps} drawn", "(off screen)"))
-
-    def cube_log(self, word, count=1, seconds=120):
-        """Waits until kmscube has said a word so often; returns its log."""
-        deadline = time.monotonic() + scaled(seconds)
-        while True:
-            log = self.vm.run("cat /run/cube.log").out
-            if log.count(word) >= count:
-                return log
-            if time.monotonic() > deadline:
-                raise VmError("kmscube draws nothing; it said last: " + log[-300:].strip())
-            time.sleep(0.5)
-
-    def rates_of_cube(self):
-        """Frames per second over some seconds: as kmscube counts them, and as they are shown."""
-        said = self.cube_log("Rendered").count("Rendered")
-        self.cube_log("Rendered", said + 1)
-        shown, started = self.shown(), time.monotonic()
-        log = self.cube_log("Rendered", said + 4)
-        shown = (self.shown() - shown) / (time.monotonic() - started)
-        first, last = RENDERED.findall(log)[said], RENDERED.findall(log)[-1]
-        return (int(last[0]) - int(first[0])) / (float(last[1]) - float(first[1])), shown
 
     def show_all(self):
         self.draw_console()
@@ -193,7 +144,7 @@ class GpuDemo(Demo):
     def after_command(self):
         with contextlib.suppress(VmError, picture.PictureError):
             if shot := self.look():
-                say(f"the last picture: {os.path.relpath(self.save(shot, 'last'))}")
+                say(f"the last picture: {os.path.relpath(self.drawer.save(shot, 'last'))}")
 
     def show_image(self):
         say("the guest's serial console is in " + os.path.relpath(self.vm.console))
@@ -204,7 +155,7 @@ class GpuDemo(Demo):
                 self.vm.must_live("the image ran")
             with contextlib.suppress(VmError, picture.PictureError):
                 if shot := self.look():
-                    self.save(shot, "image")
+                    self.drawer.save(shot, "image")
         return 0
 
 

@@ -25,12 +25,7 @@ PERIOD, BUFFER = 1024, 4096
 class SoundDemo(Demo):
     def run(self):
         with self.graph():
-            return self.run_peer() if self.options.peer else super().run()
-
-    def run_peer(self):
-        """With QEMU's own device in the daemon's place."""
-        with self.machine(None) as self.vm:
-            return self.run_guest()
+            return super().run()
 
     # -- the parts
 
@@ -46,16 +41,18 @@ class SoundDemo(Demo):
         # Short cycles are missed where emulation takes the whole machine.
         return pipewire.PipeWire(self.out, minimum=1024)
 
-    def daemon(self):
+    def make_daemons(self):
+        """None where QEMU's own device is in the place of ours."""
         command = [self.options.daemon, "--one-off", "--log=sound:info"]
-        return Daemon(command + [f"--backend={self.options.backend}"], self.out)
+        command += [f"--backend={self.options.backend}"]
+        return [] if self.options.peer else [Daemon(command, self.out)]
 
-    def machine(self, daemon):
-        if daemon:
-            vm = Vm(self.out, daemon.qemu_arguments("vhost-user-snd-pci"), share=str(self.out),
-                    daemons=[daemon])
-        else:
+    def machine(self):
+        if self.options.peer:
             vm = PeerVm(self.out, peer.devices(), share=str(self.out))
+        else:
+            vm = Vm(self.out, self.daemons[0].qemu_arguments("vhost-user-snd-pci"),
+                    share=str(self.out), daemons=self.daemons)
         self.player = Player(vm, self.out)
         return vm
 

@@ -37,6 +37,7 @@ CODECS = {
 }
 RATE = 30
 BITS = {"NV12": 12, "BGRA": 32}  # of a pixel
+DEVICE = "vhost-user-test-device-pci,virtio-id=31,num_vqs=2,vq_size=256,config_size=12"
 
 Clip = collections.namedtuple("Clip", "name codec sizes folder frames seconds")
 Clip.__doc__ = """sizes: (width, height, number of frames) of each part. frames: their checksums.
@@ -71,7 +72,11 @@ def make(folder, name, codec="h264", size=(320, 240), count=40, options="", patt
     gst(f"videotestsrc num-buffers={count} pattern={pattern} horizontal-speed=3 !"
         f" video/x-raw,format=I420,width={size[0]},height={size[1]},framerate={RATE}/1 ! {chain} !"
         f" {words.caps} ! multifilesink location={folder}/%05d")
-    sizes = [(*size, count)]
+    return clip_of(folder, name, codec, [(*size, count)])
+
+
+def clip_of(folder, name, codec, sizes):
+    """The clip whose units lie in a folder."""
     frames, seconds = decode_here(folder, codec, sizes)
     return finish(Clip(name, codec, sizes, folder, frames, seconds))
 

@@ -15,7 +15,6 @@ from vm import Vm, VmError
 
 SIZE, COUNT = (640, 360), 60
 SMALL = (320, 176)
-DEVICE = "vhost-user-test-device-pci,virtio-id=31,num_vqs=2,vq_size=256,config_size=12"
 # How much a picture on the sheet is shrunk, and how many stand side by side.
 SHRINK, ACROSS = 4, 5
 
@@ -23,12 +22,13 @@ SHRINK, ACROSS = 4, 5
 class VideoDemo(Demo):
     # -- the parts
 
-    def daemon(self):
+    def make_daemons(self):
         self.make_clips()
-        return Daemon([self.options.daemon, "--one-off"], self.out)
+        return [Daemon([self.options.daemon, "--one-off"], self.out)]
 
-    def machine(self, daemon):
-        vm = Vm(self.out, daemon.qemu_arguments(DEVICE), share=str(self.out), daemons=[daemon])
+    def machine(self):
+        vm = Vm(self.out, self.daemons[0].qemu_arguments(video.DEVICE), share=str(self.out),
+                daemons=self.daemons)
         self.decoder = video.Decoder(vm, self.out)
         return vm
 

@@ -16,7 +16,6 @@ import video
 from video import Decoder
 
 VIDEO = machine.GPU  # the first argument
-DEVICE = "vhost-user-test-device-pci,virtio-id=31,num_vqs=2,vq_size=256,config_size=12"
 DRIVER = "/sys/bus/virtio/drivers/virtio_video"
 TIMEOUT = "/sys/module/virtio_video/parameters/timeout"
 KEY = 15  # each so many pictures one stands alone
@@ -38,7 +37,7 @@ class VideoTest(unittest.TestCase):
         cls.daemon = Daemon([str(VIDEO)], cls.logs)
         cls.addClassCleanup(cls.daemon.stop)
         cls.daemon.start()
-        cls.vm = Vm(cls.logs, cls.daemon.qemu_arguments(DEVICE), share=str(cls.share))
+        cls.vm = Vm(cls.logs, cls.daemon.qemu_arguments(video.DEVICE), share=str(cls.share))
         cls.addClassCleanup(cls.vm.stop)
         cls.vm.start()
         cls.decoder = Decoder(cls.vm, cls.share)
