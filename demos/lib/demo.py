@@ -75,7 +75,6 @@ class Demo:
 
 def add_options(parser):
     """The options that all demos have."""
-    parser.add_argument("--daemon", required=True)
     parser.add_argument("--out", default="virga-out")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--share")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a guest draws on its screen, and how fast."""
 
+import base64
 import contextlib
 import re
 import time
@@ -8,6 +9,7 @@ import time
 import picture
 from vm import VmError, scaled
 
+DEVICE = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"  # without a display of QEMU's
 RENDERER = re.compile(r"^ *renderer: +\"(.*)\"", re.M)
 RENDERED = re.compile(r"Rendered (\d+) frames in ([\d.]+) sec")
 
@@ -50,6 +52,13 @@ class Drawer:
         shot.write_png(path)
         return path
 
+    def lend(self, library):
+        """Gives the guest a library of ours to be preloaded; its path there."""
+        path = f"/run/{library.name}"
+        words = base64.encodebytes(library.read_bytes()).decode()
+        self.vm.check(f"base64 -d >{path} <<'END'\n{words}END")
+        return path
+
     # -- the cube
 
     def turn_cube(self):
@@ -64,12 +73,12 @@ class Drawer:
             raise VmError(f"The guest does not draw by virgl but by {renderer}.")
         return renderer
 
-    def rates_of_cube(self):
-        """Frames per second over some seconds: as kmscube counts them, and as they are shown."""
+    def rates_of_cube(self, reports=3):
+        """Frames per second over some of kmscube's reports: as it counts them, and as they are shown."""
         said = self._cube_log("Rendered").count("Rendered")
         self._cube_log("Rendered", said + 1)
         shown, started = self.shown(), time.monotonic()
-        log = self._cube_log("Rendered", said + 4)
+        log = self._cube_log("Rendered", said + 1 + reports)
         shown = (self.shown() - shown) / (time.monotonic() - started)
         first, last = RENDERED.findall(log)[said], RENDERED.findall(log)[-1]
         return (int(last[0]) - int(first[0])) / (float(last[1]) - float(first[1])), shown

@@ -2,7 +2,6 @@
 """Draws on virga-gpu from a guest and looks at the pictures: see demos/run."""
 
 import argparse
-import base64
 import contextlib
 import os
 import pathlib
@@ -11,6 +10,7 @@ import sys
 import time
 
 import demo
+import drawer
 import picture
 from daemon import Daemon
 from demo import Demo, say
@@ -18,7 +18,6 @@ from drawer import Drawer, drawn_by_qemu
 from vm import Vm, VmError
 
 SIZE = (1280, 800)
-GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"
 GLMARK2_SCENES, GLMARK2_SECONDS = ("build", "texture", "shading"), 2
 GLMARK2_RATE = re.compile(r"^\[(\w+)\].* FPS: (\d+)", re.M)
 
@@ -43,7 +42,7 @@ class GpuDemo(Demo):
         return [Daemon(command + [f"--outputs={SIZE[0]}x{SIZE[1]}"], self.out)]
 
     def machine(self):
-        device = GENERIC
+        device = drawer.DEVICE
         if not self.options.headless:
             device = f"vhost-user-gpu-pci,xres={SIZE[0]},yres={SIZE[1]}"
         display = "gtk,gl=on" if self.options.window else "none"
@@ -109,10 +108,9 @@ class GpuDemo(Demo):
     def run_glmark2(self):
         say("the guest runs glmark2 off screen")
         library = pathlib.Path(self.options.daemon).parent.parent / "demos/libpreferred-mode.so"
-        words = base64.encodebytes(library.read_bytes()).decode()
-        self.vm.check(f"base64 -d >/run/preferred-mode.so <<'END'\n{words}END")
+        preload = self.drawer.lend(library)
         scenes = " ".join(f"-b {scene}:duration={GLMARK2_SECONDS}" for scene in GLMARK2_SCENES)
-        said = self.vm.check("LD_PRELOAD=/run/preferred-mode.so glmark2-es2-drm --off-screen "
+        said = self.vm.check(f"LD_PRELOAD={preload} glmark2-es2-drm --off-screen "
                              f"-s 640x480 {scenes} </dev/null 2>&1", timeout=180)
         for scene, fps in GLMARK2_RATE.findall(said):
             self.rows.append((f"glmark2 {scene}", f"{fps} drawn", "(off screen)"))
@@ -162,6 +160,7 @@ class GpuDemo(Demo):
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The drawing part of demos/run.")
     demo.add_options(parser)
+    parser.add_argument("--daemon", required=True)
     parser.add_argument("--image")
     parser.add_argument("--render-node")
     parser.add_argument("--2d", action="store_true", dest="only_2d")

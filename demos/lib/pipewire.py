@@ -19,11 +19,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 from vm import VmError, scaled
 
 SINK, MICROPHONE = "virga-sink", "virga-microphone"
+RATE = 48000
+SAMPLES = {"s16": 2, "s32": 4, "f32": 4}  # bytes of a sample, as pw-record names them
 MISSED = re.compile(r"client too slow|xrun", re.IGNORECASE)
 
 DAEMON = """# Written by demos/lib/pipewire.py.
@@ -191,7 +194,8 @@ class Recorder:
 
     def __init__(self, path, target=None, encoding="s16", latency=1024, channels=2):
         self.path, self.name = pathlib.Path(path), f"virga-recorder-{os.getpid()}"
-        command = ["pw-record", "--format", encoding, "--rate", "48000", "--channels",
+        self.frame, self.latency = SAMPLES[encoding] * channels, latency
+        command = ["pw-record", "--format", encoding, "--rate", str(RATE), "--channels",
                    str(channels), "--latency", str(latency), "-P",
                    "{ stream.capture.sink=true node.name=%s }" % self.name]
         command += ["--target", target] if target else []
@@ -203,11 +207,26 @@ class Recorder:
                 _end(self.process)
                 raise VmError(f"pw-record does not record (status {self.process.returncode})")
             time.sleep(0.05)
+        self.marks, self.stopped = [], threading.Event()
+        self.marking = threading.Thread(target=self._mark, daemon=True)
+        self.marking.start()
 
     def _runs(self):
         return linked(self.name) and self.path.exists() and self.path.stat().st_size > 4096
 
+    def _mark(self):
+        """Looks again and again how much is there, and so when it must have begun."""
+        while not self.stopped.wait(0.01):
+            frames = self.path.stat().st_size / self.frame
+            self.marks.append(time.monotonic() - frames / RATE)
+
+    def began(self):
+        """When the first frame was played, by time.monotonic(): a cycle's frames come at its beginning."""
+        return min(self.marks) + self.latency / RATE
+
     def stop(self):
+        self.stopped.set()
+        self.marking.join()
         _end(self.process)
         return self.path
 

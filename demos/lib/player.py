@@ -18,7 +18,7 @@ Sample = collections.namedtuple("Sample", "uptime state delay hw_ptr appl_ptr")
 
 
 class Played:
-    """status: aplay's. words: its errors. samples: what the kernel said while
+    """status: the player's. words: its errors. samples: what the kernel said while
     it played. underruns: how often the guest was too late, by aplay's count."""
 
     def __init__(self, result):
@@ -66,12 +66,15 @@ class Player:
     def play(self, wav, period=1024, buffer=4096, every=0.5):
         """Plays a sound to its end."""
         command = self.command(wav, self.put(wav), period, buffer)
-        return Played(self.vm.run(f"CARD={self.card} exec /virga/play-sound {every} {command}",
-                                  timeout=30 + 4 * wav.frames / wav.rate))
+        return self.watch(command, timeout=30 + 4 * wav.frames / wav.rate, every=every)
+
+    def watch(self, command, timeout, every=0.5):
+        """Runs a command that plays on the card."""
+        return Played(self.vm.run(f"CARD={self.card} exec /virga/play-sound {every} {command}", timeout))
 
     def command(self, wav, path, period=1024, buffer=4096):
-        """aplay's arguments."""
-        return shlex.join(["-D", f"hw:{self.card}", *layout(wav.format, wav.channels),
+        """aplay's command that plays a file."""
+        return shlex.join(["aplay", "-q", "-D", f"hw:{self.card}", *layout(wav.format, wav.channels),
                            f"--period-size={period}", f"--buffer-size={buffer}", path])
 
     def record(self, seconds, format="S16", channels=2, period=1024, buffer=4096):

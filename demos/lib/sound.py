@@ -119,6 +119,13 @@ def with_silence(wav, before, after):
     return wav._replace(data=gaps[0] + wav.data + gaps[1])
 
 
+def cut(wav, begin, end):
+    """From one second to another; silence where there is nothing."""
+    begin, end = (round(seconds * wav.rate) * wav.frame for seconds in (begin, end))
+    data = bytes(max(0, -begin)) + wav.data[max(0, begin) : max(0, end)]
+    return wav._replace(data=data + bytes(end - begin - len(data)))
+
+
 def as_s32(wav):
     """The same sound in 32 bits, where all formats can be told apart or not."""
     size, data = FORMATS[wav.format].size, wav.data

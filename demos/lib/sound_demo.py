@@ -155,6 +155,7 @@ class SoundDemo(Demo):
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The sounding part of demos/run.")
     demo.add_options(parser)
+    parser.add_argument("--daemon", required=True)
     parser.add_argument("--backend", default="pipewire")
     for flag in ("--session", "--peer"):
         parser.add_argument(flag, action="store_true")

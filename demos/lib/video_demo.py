@@ -133,6 +133,7 @@ class VideoDemo(Demo):
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The decoding part of demos/run.")
     demo.add_options(parser)
+    parser.add_argument("--daemon", required=True)
     return parser.parse_args(arguments)
 
 

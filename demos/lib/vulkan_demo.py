@@ -9,11 +9,11 @@ import sys
 import tempfile
 
 import demo
+import drawer
 import picture
 import vulkan
 from daemon import Daemon
 from demo import Demo, say
-from gpu_demo import GENERIC
 from vm import Vm, VmError
 
 FRAMES = 500
@@ -26,14 +26,14 @@ class VulkanDemo(Demo):
         super().__init__(options)
         self.way, self.driver = ("gfxstream", "gfxstream_vk") if options.gfxstream else ("venus", "virtio")
 
-    def daemon(self):
+    def make_daemons(self):
         options = [f"--gfxstream={self.options.gfxstream}" if self.options.gfxstream else "--venus"]
         options += [f"--render-node={self.options.render_node}"] if self.options.render_node else []
-        return Daemon([*vulkan.DAEMON, "--one-off", "--hostmem=256M", *options], self.out)
+        return [Daemon([*vulkan.DAEMON, "--one-off", "--hostmem=256M", *options], self.out)]
 
-    def machine(self, daemon):
-        return Vm(self.out, daemon.qemu_arguments(GENERIC) + vulkan.arguments(),
-                  share=self.options.share or self.folder, daemons=[daemon])
+    def machine(self):
+        return Vm(self.out, self.daemons[0].qemu_arguments(drawer.DEVICE) + vulkan.arguments(),
+                  share=self.options.share or self.folder, daemons=self.daemons)
 
     def run(self):
         vulkan.build()
@@ -79,6 +79,7 @@ class VulkanDemo(Demo):
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The part of demos/run that draws with Vulkan.")
     demo.add_options(parser)
+    parser.add_argument("--daemon", required=True)
     parser.add_argument("--vulkan", action="store_true")
     parser.add_argument("--gfxstream")
     parser.add_argument("--render-node")
