@@ -10,14 +10,14 @@ import shutil
 import sound
 import video
 
-SIZE, RATE, SECONDS = (640, 360), 25, 8
+SIZE, RATE, SECONDS = (480, 270), 20, 6
 COUNT = RATE * SECONDS
 LIT = 3  # so many pictures the lamp is on
 STEEP = 3000  # the second difference of a tick's samples is more, of the melody's far less
 PATTERN = "pattern=chroma-zone-plate kx2=12 ky2=20 kt=3"
 
-# The bar, where four pixels of the picture are one: where things begin, and how large they are.
-SCALE = 4
+# The bar, where three pixels of the picture's rows are one: where things begin, and how large they are.
+SCALE = 3
 WIDTH, HEIGHT = SIZE[0] // SCALE, 16
 CLOCK, CELLS, LAMP = 4, 52, 134
 N_CELLS, CELL, TOP, LAMP_WIDTH = 12, 6, 3, 22
@@ -27,7 +27,7 @@ GLYPHS = {"0": "75557", "1": "26227", "2": "71747", "3": "71717", "4": "55711", 
 
 
 def make(folder):
-    """Encodes it: a video.Clip, and its sound, which is in sound.wav beside the pictures."""
+    """Encodes it: a video.Clip, and its sound; which is in sound.wav beside the pictures."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wav = melody()

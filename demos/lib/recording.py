@@ -46,7 +46,7 @@ class Recording:
         for n, shot in enumerate(self.shots()):
             (links / f"{n:05}.png").symlink_to(shot)
         pipeline = (f"multifilesrc location={links}/%05d.png caps=image/png,framerate={RATE}/1 ! pngdec ! queue !"
-                    " videoconvert ! queue ! vp8enc deadline=1 cpu-used=8 target-bitrate=4000000"
+                    " videoconvert ! queue ! vp8enc deadline=1 cpu-used=8 threads=2 target-bitrate=4000000"
                     f" keyframe-max-dist=100 ! queue ! mux. webmmux name=mux ! filesink location={path}")
         if self.heard:
             late = self.began - self.heard.began()
@@ -82,9 +82,9 @@ def look(path, sounds):
 
 
 def late(seen, most=0.1):
-    """How many pictures of the clip came so much later than the one that was the most in time."""
+    """How many pictures of the clip came so much later than most of them did."""
     delays = [came - number / clip.RATE for number, came in seen.clip.items()]
-    return sum(delay - min(delays) > most for delay in delays)
+    return sum(delay - statistics.median(delays) > most for delay in delays)
 
 
 def offset(seen):

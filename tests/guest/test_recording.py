@@ -38,7 +38,7 @@ class Seeing(unittest.TestCase):
                     self.assertIsNone(clip.number_in(cells[:n] + [wrong] + cells[n + 1 :]))
 
     def test_pictures(self):
-        for number in (0, 24, 25, 27, 28, 85, 170, clip.COUNT - 1):
+        for number in (0, 19, 20, 22, 23, 85, clip.COUNT - 1):
             lit = number >= clip.RATE and number % clip.RATE < clip.LIT
             self.assertEqual(recording.read_bar(shot_of(number)), (number, lit))
             self.assertFalse(recording.shows_cube(shot_of(number)))
