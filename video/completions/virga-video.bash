@@ -20,6 +20,9 @@ _virga_video() {
         COMPREPLY=($(compgen -P "$before" -W 'h264 hevc vp8 vp9 mpeg2 mpeg4' -- "${cur##*,}"))
         compopt -o nospace
         ;;
+    --max-memory)
+        COMPREPLY=($(compgen -W '256M 512M 1G 2G' -- "$cur"))
+        ;;
     --isolate)
         COMPREPLY=($(compgen -W 'process none' -- "$cur"))
         ;;
@@ -35,7 +38,7 @@ _virga_video() {
     --fd) ;;
     *)
         COMPREPLY=($(compgen -W '--socket-path= --fd= --one-off --device= --dialect= --codecs=
-            --isolate= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
+            --max-memory= --isolate= --log= --seccomp= -v --check --print-capabilities --version --help' -- "$cur"))
         [[ ${COMPREPLY-} != *= ]] || compopt -o nospace
         ;;
     esac
