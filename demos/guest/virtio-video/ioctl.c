@@ -146,7 +146,6 @@ static const struct vv_format *vv_adjust_raw(struct vv_stream *s,
 					     struct v4l2_pix_format_mplane *pix)
 {
 	const struct vv_format *format = pix->pixelformat ? vv_find_raw(s, pix->pixelformat) : NULL;
-	u32 offsets[VIRTIO_VIDEO_MAX_PLANES];
 
 	if (!format)
 		format = s->raw;
@@ -156,7 +155,6 @@ static const struct vv_format *vv_adjust_raw(struct vv_stream *s,
 	pix->pixelformat = s->cap.format.pixelformat;
 	pix->plane_fmt[0].bytesperline = s->cap.format.plane_fmt[0].bytesperline;
 	vv_raw_change(pix, format->fourcc);
-	vv_raw_layout(pix, offsets);
 	vv_copy_colour(pix, &s->out.format);
 	return format;
 }

@@ -18,18 +18,6 @@ unsigned int vv_raw_planes(u32 fourcc)
 	}
 }
 
-void vv_raw_change(struct v4l2_pix_format_mplane *format, u32 fourcc)
-{
-	u32 stride = format->plane_fmt[0].bytesperline;
-
-	if (vv_raw_planes(format->pixelformat) == 1)
-		stride /= 4;
-	if (vv_raw_planes(fourcc) == 1)
-		stride *= 4;
-	format->pixelformat = fourcc;
-	format->plane_fmt[0].bytesperline = stride;
-}
-
 /* All planes lie in one buffer, without gaps, as V4L2 has it. */
 void vv_raw_layout(struct v4l2_pix_format_mplane *format, u32 offsets[VIRTIO_VIDEO_MAX_PLANES])
 {
@@ -41,6 +29,19 @@ void vv_raw_layout(struct v4l2_pix_format_mplane *format, u32 offsets[VIRTIO_VID
 	offsets[0] = 0;
 	offsets[1] = luma;
 	offsets[2] = luma + luma / 4;
+}
+
+void vv_raw_change(struct v4l2_pix_format_mplane *format, u32 fourcc)
+{
+	u32 stride = format->plane_fmt[0].bytesperline, offsets[VIRTIO_VIDEO_MAX_PLANES];
+
+	if (vv_raw_planes(format->pixelformat) == 1)
+		stride /= 4;
+	if (vv_raw_planes(fourcc) == 1)
+		stride *= 4;
+	format->pixelformat = fourcc;
+	format->plane_fmt[0].bytesperline = stride;
+	vv_raw_layout(format, offsets);
 }
 
 static int vv_ask_done(struct vv_stream *s, const void *cmd, size_t cmd_size)
@@ -253,12 +254,10 @@ out:
 
 int vv_stream_set_raw(struct vv_stream *s, const struct vv_format *raw)
 {
-	u32 offsets[VIRTIO_VIDEO_MAX_PLANES];
 	int err = 0;
 
 	s->raw = raw;
 	vv_raw_change(&s->cap.format, raw->fourcc);
-	vv_raw_layout(&s->cap.format, offsets);
 	if (s->created)
 		err = vv_set_raw_params(s);
 	if (s->created && s->known && !err)

@@ -207,10 +207,10 @@ int vv_stream_set_raw(struct vv_stream *s, const struct vv_format *raw);
 int vv_stream_stop(struct vv_stream *s);
 int vv_stream_go_on(struct vv_stream *s);
 unsigned int vv_raw_planes(u32 fourcc);
-/* Another raw format, with rows of as many pixels. */
-void vv_raw_change(struct v4l2_pix_format_mplane *format, u32 fourcc);
-/* Fills in strides and sizes of a raw format; offsets: where planes begin. */
+/* Fills in the size of a raw format; offsets: where planes begin. */
 void vv_raw_layout(struct v4l2_pix_format_mplane *format, u32 offsets[VIRTIO_VIDEO_MAX_PLANES]);
+/* Another raw format, with rows of as many pixels, and laid out. */
+void vv_raw_change(struct v4l2_pix_format_mplane *format, u32 fourcc);
 
 /* ---- ioctl.c ---- */
 
