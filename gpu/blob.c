@@ -28,10 +28,10 @@ void gpu_blob_create(struct gpu_device *gpu, struct gpu_cmd *cmd)
 	uint32_t mem = cmd->r.create_blob.mem;
 	bool of_host = mem == VIRTIO_GPU_BLOB_MEM_HOST3D || mem == VIRTIO_GPU_BLOB_MEM_HOST3D_GUEST;
 
-	if (of_host && gpu->n_renderers && is_aligned(gpu, cmd->r.create_blob.size))
-		gpu_3d_create_blob(gpu, cmd);
-	else if (of_host || !is_aligned(gpu, cmd->r.create_blob.size))
+	if (!is_aligned(gpu, cmd->r.create_blob.size) || (of_host && !gpu->n_renderers))
 		gpu_cmd_end(cmd, VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER);
+	else if (of_host)
+		gpu_3d_create_blob(gpu, cmd);
 	else
 		gpu_cmd_end(cmd,
 			gpu_resource_create_blob(&gpu->resources, cmd->req.mem, &cmd->r,
