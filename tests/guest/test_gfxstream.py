@@ -9,19 +9,15 @@ import test_venus
 from test_virgl import children
 
 LIBRARY = os.environ.get("VIRGA_GFXSTREAM")
-OF_A_KILL = "part warn: gfxstream died", "part warn: gfxstream ended"
 
 
 class Gfxstream(test_venus.VulkanTest):
     driver, name = "gfxstream_vk", "llvmpipe (LLVM"
+    of_a_kill = "part warn: gfxstream died", "part warn: gfxstream ended"
 
     @classmethod
     def setUpClass(cls):
         cls.boot_with(f"--gfxstream={LIBRARY}")
-
-    def tearDown(self):
-        self.m.gpu.must_live("a test ran")
-        self.assertEqual([line for line in self.m.words() if not line.startswith(OF_A_KILL)], [])
 
     def test_info(self):
         self.assertRegex(self.info(), "deviceType += PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU")

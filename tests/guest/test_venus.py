@@ -14,12 +14,15 @@ from test_gpu import ENVIRONMENT
 from test_virgl import children
 
 FRAMES = int(os.environ.get("VIRGA_VULKAN_FRAMES", 500))
-# What the daemon says when the program that draws is killed, which is right so.
-OF_A_KILL = "virgl err: virgl_render_server has ended", "part warn: virgl died", "part warn: virgl ended"
 
 
 class VulkanTest(GuestTest):
-    """A guest that draws by `driver`, which calls itself `name`."""
+    """A guest that draws by `driver`, which calls itself `name`. `of_a_kill`: what the daemon says when what
+    draws is killed, which is right so."""
+
+    def tearDown(self):
+        self.m.gpu.must_live("a test ran")
+        self.assertEqual([line for line in self.m.words() if not line.startswith(self.of_a_kill)], [])
 
     @classmethod
     def boot_with(cls, *options):
@@ -56,14 +59,11 @@ class VulkanTest(GuestTest):
 
 class Venus(VulkanTest):
     driver, name = "virtio", "Virtio-GPU Venus (llvmpipe"
+    of_a_kill = "virgl err: virgl_render_server has ended", "part warn: virgl died", "part warn: virgl ended"
 
     @classmethod
     def setUpClass(cls):
         cls.boot_with("--venus")
-
-    def tearDown(self):
-        self.m.gpu.must_live("a test ran")
-        self.assertEqual([line for line in self.m.words() if not line.startswith(OF_A_KILL)], [])
 
     def test_info(self):
         self.assertRegex(self.info(), "driverName += venus")
