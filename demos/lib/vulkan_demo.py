@@ -36,7 +36,6 @@ class VulkanDemo(Demo):
                   share=self.options.share or self.folder, daemons=self.daemons)
 
     def run(self):
-        vulkan.build()
         with tempfile.TemporaryDirectory(prefix="virga.") as self.folder:
             return super().run()
 
@@ -79,7 +78,6 @@ class VulkanDemo(Demo):
 def parse(arguments):
     parser = argparse.ArgumentParser(description="The part of demos/run that draws with Vulkan.")
     demo.add_options(parser)
-    parser.add_argument("--daemon", required=True)
     parser.add_argument("--vulkan", action="store_true")
     parser.add_argument("--gfxstream")
     parser.add_argument("--render-node")
