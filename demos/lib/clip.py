@@ -27,7 +27,7 @@ GLYPHS = {"0": "75557", "1": "26227", "2": "71747", "3": "71717", "4": "55711", 
 
 
 def make(folder):
-    """Encodes it: a video.Clip, and its sound; which is in sound.wav beside the pictures."""
+    """Encodes it: a video.Clip, and its sound, which is in sound.wav beside the pictures."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     wav = melody()

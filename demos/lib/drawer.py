@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a guest draws on its screen, and how fast."""
 
-import base64
 import contextlib
 import re
 import time
@@ -50,13 +49,6 @@ class Drawer:
     def save(self, shot, what):
         path = self.out / f"gpu-{what.replace(' ', '-')}.png"
         shot.write_png(path)
-        return path
-
-    def lend(self, library):
-        """Gives the guest a library of ours to be preloaded; its path there."""
-        path = f"/run/{library.name}"
-        words = base64.encodebytes(library.read_bytes()).decode()
-        self.vm.check(f"base64 -d >{path} <<'END'\n{words}END")
         return path
 
     # -- the cube

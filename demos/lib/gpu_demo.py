@@ -108,7 +108,7 @@ class GpuDemo(Demo):
     def run_glmark2(self):
         say("the guest runs glmark2 off screen")
         library = pathlib.Path(self.options.daemon).parent.parent / "demos/libpreferred-mode.so"
-        preload = self.drawer.lend(library)
+        preload = self.vm.lend(library)
         scenes = " ".join(f"-b {scene}:duration={GLMARK2_SECONDS}" for scene in GLMARK2_SCENES)
         said = self.vm.check(f"LD_PRELOAD={preload} glmark2-es2-drm --off-screen "
                              f"-s 640x480 {scenes} </dev/null 2>&1", timeout=180)

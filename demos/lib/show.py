@@ -84,7 +84,7 @@ class Show(Demo):
     # -- what is shown
 
     def show_all(self):
-        self.opaque = self.drawer.lend(self.options.build / "demos" / "libopaque-screen.so")
+        self.opaque = self.vm.lend(self.options.build / "demos" / "libopaque-screen.so")
         say("the guest turns a cube (its start takes a while)")
         cube = self.drawer.turn_cube()
         self.clip, self.melody = self.making.result()

@@ -311,6 +311,13 @@ class Vm:
                           + "; ".join(words))
         return result.out
 
+    def lend(self, library):
+        """Gives the guest a library of ours to be preloaded; its path there."""
+        path = f"/run/{library.name}"
+        words = base64.encodebytes(library.read_bytes()).decode()
+        self.check(f"base64 -d >{path} <<'END'\n{words}END")
+        return path
+
     def spawn(self, script, log="/dev/null"):
         """Starts a script in the guest and leaves it running; returns a process
         group for end()."""

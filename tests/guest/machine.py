@@ -17,6 +17,7 @@ import zlib
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "demos" / "lib"))
 
+import drawer  # noqa: E402
 import picture  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from vm import Vm, VmError, scaled, testbed  # noqa: E402
@@ -24,7 +25,7 @@ from vm import Vm, VmError, scaled, testbed  # noqa: E402
 GPU, RNG, LOGS, BUILD = (pathlib.Path(word) for word in (sys.argv[1:5] + [""] * 4)[:4])
 SIZE = (1024, 768)
 PCI = "vhost-user-gpu-pci,xres=%d,yres=%d" % SIZE
-GENERIC = "vhost-user-test-device-pci,virtio-id=16,num_vqs=2,vq_size=256,config_size=20"
+GENERIC = drawer.DEVICE
 
 # Words of QEMU's that say nothing about us. There are none so far: any line fails a test.
 HARMLESS = ()
